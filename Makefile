@@ -1,0 +1,42 @@
+# The commands of the project. `make demo` and `make test` need Python >= 3.10 and git, nothing else.
+PYTHON ?= python3
+BUILD := .build
+BIN := $(BUILD)/venv/bin
+STAMP := $(BUILD)/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format golden pictures bench clean
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: $(STAMP) ## a virtual environment with envctl and its development tools
+
+$(STAMP): pyproject.toml
+	@mkdir -p $(BUILD)
+	$(PYTHON) -m venv $(BUILD)/venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable . --group dev
+	@touch $(STAMP)
+
+demo: $(STAMP) ## the main job on real packages: profile, lockfile, Dockerfile, virtual environment, verdict
+	@$(BIN)/python -m benchmarks.demo
+
+test: $(STAMP) ## all tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: $(STAMP) ## linters, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP) ## rewrite the sources as the formatter wants them
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+golden: $(STAMP) ## rewrite the golden files; review them like code
+	ENVCTL_GOLDEN=rewrite $(BIN)/python -m pytest -q -k golden
+
+clean: ## remove what the targets above made
+	rm -rf $(BUILD)

@@ -1,0 +1,1 @@
+"""What a team has today, as a profile."""

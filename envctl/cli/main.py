@@ -1,0 +1,115 @@
+"""The entry point: global options, commands loaded when they are named, errors turned into exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import click
+
+from envctl import __version__
+from envctl.cli.context import Settings
+from envctl.errors import EnvctlError
+
+# Name of the command -> its one line of help. The module is `envctl.cli.<name>`, loaded only when it is run.
+COMMANDS = {
+    "init": "Write a profile, from nothing or from what a team has today.",
+    "lock": "Resolve profiles; write each target's lockfile and Dockerfile.",
+    "dockerfile": "Render a target's Dockerfile from its lockfile alone.",
+    "fetch": "Download everything that sync needs, for a machine without a network.",
+    "sync": "Make a virtual environment that holds exactly the lockfile.",
+    "verify": "Hash what is installed and compare it with the lockfile.",
+    "diff": "Compare two lockfiles or targets.",
+    "tree": "Show what needs what, or every chain that leads to a package.",
+    "profile": "Show a target's merged profile, with each value's file of origin.",
+    "explain": "Say what a finding means and what to do.",
+    "completion": "Print the shell's completion script.",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"envctl.cli.{cmd_name}").command
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"\nhint: did you mean `envctl {near[0]}`?" if near else ""
+            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`envctl COMMAND --help` has examples. Exit codes: 0 done, 1 findings, 2 usage, 3 invalid file, "
+    "4 no resolution, 5 a tool failed, 6 an index failed, 7 not all could be verified.",
+)
+@click.version_option(__version__, message="envctl %(version)s")
+@click.option("-C", "--directory", metavar="DIR", default=".", help="The project folder (default: this one).")
+@click.option("-q", "--quiet", is_flag=True, help="Only results and errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more.")
+@click.option("--no-progress", is_flag=True, help="No moving line, even on a terminal.")
+@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour the output.")
+@click.pass_context
+def main(ctx: click.Context, directory: str, quiet: bool, verbose: bool, no_progress: bool, color: str) -> None:
+    """One environment at every step of machine learning: lock it, build it, prove that it is what runs."""
+    ctx.obj = Settings.of(directory, quiet=quiet, verbose=verbose, progress=not no_progress, color=color)
+
+
+def run(args: list[str] | None = None) -> NoReturn:
+    """Run the command line and leave the process with its exit code."""
+    sys.exit(invoke(sys.argv[1:] if args is None else args))
+
+
+def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind of end
+    """Run the command line; the one place where errors become messages and exit codes."""
+    try:
+        result: Any = main.main(args=args, prog_name="envctl", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except EnvctlError as error:
+        _say(f"error: {error}")
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return 2
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        _say(f"error: {error.format_message()}")
+        if context is not None and "hint:" not in error.format_message():
+            _say(f"hint: `{context.command_path} --help`")
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted: nothing was left half-written")
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception:  # noqa: BLE001  # the last boundary: a defect is shown whole, with how to report it
+        traceback.print_exc()
+        _say("error: this is a defect of envctl itself")
+        _say("hint: please report it, with the lines above and `envctl --version`")
+        return 70
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,1 @@
+"""Installers behind one interface: a lockfile in, a virtual environment that holds exactly it out."""

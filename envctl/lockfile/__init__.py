@@ -1,0 +1,1 @@
+"""The lockfile (PEP 751): read, write, compare, staleness."""

@@ -1,0 +1,1 @@
+"""References, registries and layouts of the Open Container Initiative."""

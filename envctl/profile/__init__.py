@@ -1,0 +1,1 @@
+"""Profiles: read, inherit, check."""

@@ -1,0 +1,1 @@
+"""A lockfile as text in another format. Pure functions."""

@@ -1,0 +1,1 @@
+"""A verification as text in one of several formats."""

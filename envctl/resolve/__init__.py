@@ -1,0 +1,1 @@
+"""Resolvers behind one interface: requirements in, pins out."""

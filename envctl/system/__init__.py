@@ -1,0 +1,1 @@
+"""Processes, HTTP, files, clock and machine: the only door to the outside."""

@@ -1,0 +1,1 @@
+"""Compare a lockfile with an inventory. Pure."""
