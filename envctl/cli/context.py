@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +17,9 @@ from envctl.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+Progress = Callable[[str, int, int], None]
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -48,6 +54,31 @@ class Settings(msgspec.Struct, frozen=True):
             markup=False,
             emoji=False,
         )
+
+    @contextlib.contextmanager
+    def working(self, what: str) -> Iterator[Progress]:
+        """One line that moves while something takes longer than half a second; nothing is left of it afterwards.
+
+        Yields:
+            A function to call with what is being done, how much of how much (0 of 0 where unknown).
+        """
+        if not self.progress:
+            yield lambda *_: None
+            return
+        from rich.console import Console
+        from rich.status import Status
+
+        console = Console(stderr=True, no_color=self.color == "never" or "NO_COLOR" in os.environ, highlight=False)
+        status = Status(f"{what} …", console=console)
+        timer = threading.Timer(0.5, status.start)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield lambda text, done, total: status.update(f"{text} {done:,} of {total:,}" if total else f"{text} …")
+        finally:
+            timer.cancel()
+            timer.join()
+            status.stop()
 
     def say(self, text: str) -> None:
         """A message for people, on standard error; nothing with --quiet."""

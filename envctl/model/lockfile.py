@@ -159,6 +159,13 @@ class Project(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     editable: bool = True
 
 
+class LockedIndex(msgspec.Struct, frozen=True, kw_only=True):
+    """An index that the profile names: its name finds credentials in the environment, its url those of netrc."""
+
+    name: str
+    url: str
+
+
 class Envctl(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
     """`[tool.envctl]`. `requirements` and `constraints` are what was asked for, merged, as PEP 508 strings."""
 
@@ -176,6 +183,7 @@ class Envctl(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_def
     overrides: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     cuda: str | None = None
+    indexes: tuple[LockedIndex, ...] = ()
     installer: Installer | None = None
     image: Image | None = None
     commands: dict[str, tuple[str, ...]] = {}

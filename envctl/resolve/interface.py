@@ -10,6 +10,9 @@ import msgspec
 
 from envctl.model.platform import Libc, Platform
 from envctl.model.profile import Index, Requirement
+from envctl.model.resolution import Candidate, Pin, Resolution
+
+__all__ = ["Candidate", "Pin", "Question", "Resolution", "Resolver"]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,31 +41,6 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     cutoff: datetime | None = None
     preferences: Mapping[str, str] = {}
     offline: bool = False
-
-
-class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """One file of a pinned distribution that the index offers. `sha256`: 64 hex digits, None where it says none."""
-
-    filename: str
-    url: str
-    sha256: str | None = None
-    size: int | None = None
-    upload_time: datetime | None = None
-
-
-class Pin(msgspec.Struct, frozen=True, kw_only=True):
-    """A resolved distribution. `index` names the bound index it came from, None for the default index."""
-
-    name: str
-    version: str
-    wheels: tuple[Candidate, ...]
-    index: str | None = None
-
-
-class Resolution(msgspec.Struct, frozen=True, kw_only=True):
-    """The pins for one platform, sorted by name."""
-
-    pins: tuple[Pin, ...]
 
 
 class Resolver(Protocol):

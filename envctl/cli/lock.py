@@ -1,0 +1,146 @@
+"""`envctl lock`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from envctl.cli.context import Settings, pass_settings, print_json
+
+if TYPE_CHECKING:
+    from envctl.commands.check import CheckResult
+    from envctl.commands.lock import LockResult, TargetResult
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  envctl lock                          lock what changed, keep every pin that still fits
+  envctl lock demo:cpu -P numpy        move numpy, and what has to move with it
+  envctl lock --check                  in CI: exit 1 when a lockfile or Dockerfile is stale"""
+)
+@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.option("--check", is_flag=True, help="Exit 1 when one is missing or stale; no network, nothing written.")
+@click.option("--resolve", is_flag=True, help="With --check: also resolve again, and read the index anew.")
+@click.option("-U", "--upgrade", is_flag=True, help="Let every pin move.")
+@click.option("-P", "--upgrade-package", "packages", multiple=True, metavar="NAME", help="Let one pin move.")
+@click.option(
+    "--exclude-newer", metavar="TIME", help="Ignore what was uploaded later: a moment, or a span like 7 days."
+)
+@click.option("--offline", is_flag=True, help="No network: caches only.")
+@click.option("--dry-run", is_flag=True, help="Show what would change; write nothing.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
+@pass_settings
+def command(
+    settings: Settings,
+    targets: tuple[str, ...],
+    check: bool,
+    resolve: bool,
+    upgrade: bool,
+    packages: tuple[str, ...],
+    exclude_newer: str | None,
+    offline: bool,
+    dry_run: bool,
+    form: str,
+) -> int:
+    """Resolve profiles and write each target's lockfile and Dockerfile.
+
+    All targets are locked when none is named. Existing pins stay unless the profile forces a change or an upgrade
+    is asked for.
+    """
+    if resolve and not check:
+        raise click.UsageError("--resolve goes with --check")
+    if check:
+        if upgrade or packages or exclude_newer or dry_run:
+            raise click.UsageError("--check changes nothing, so it takes no upgrade options")
+        return _check(settings, targets, form, resolve=resolve, offline=offline)
+    from envctl.commands.jobs import LockOptions
+    from envctl.commands.lock import lock
+    from envctl.commands.ports import SystemPorts
+
+    options = LockOptions(
+        upgrade=upgrade, upgrade_packages=packages, exclude_newer=exclude_newer, offline=offline, dry_run=dry_run
+    )
+    with settings.working("locking") as progress, SystemPorts(offline=offline, progress=progress) as ports:
+        result = lock(settings.directory, targets, options, ports)
+    if form == "json":
+        print_json(result)
+    else:
+        _show(settings, result)
+    return 0
+
+
+def _check(settings: Settings, targets: tuple[str, ...], form: str, *, resolve: bool, offline: bool) -> int:
+    from envctl.commands.check import check
+
+    result = check(settings.directory, targets)
+    if resolve and result.fresh:
+        from envctl.commands.check_resolve import check_resolve
+        from envctl.commands.ports import SystemPorts
+
+        with settings.working("resolving") as progress, SystemPorts(offline=offline, progress=progress) as ports:
+            result = check_resolve(settings.directory, targets, ports)
+    if form == "json":
+        print_json(result)
+    else:
+        _show_check(result)
+    return 0 if result.fresh else 1
+
+
+def _show_check(result: CheckResult) -> None:
+    stale = [target for target in result.targets if not target.fresh]
+    if not stale:
+        count = len(result.targets)
+        click.echo(f"fresh: {count} target{'s' if count != 1 else ''}")
+    else:
+        click.echo(f"stale: {', '.join(target.target for target in stale)}")
+    for target in result.targets:
+        for reason in target.reasons:
+            click.echo(f"  {reason}")
+        for note in target.notes:
+            click.echo(f"  note: {note}")
+    if stale:
+        click.echo(f"hint: `envctl lock {' '.join(target.target for target in stale)}`", err=True)
+
+
+def _show(settings: Settings, result: LockResult) -> None:
+    from envctl.cli.show import count, size
+
+    width = max(len(target.target) for target in result.targets)
+    for target in result.targets:
+        for warning in target.warnings:
+            settings.say(f"warning: {target.target}: {warning}")
+    for target in result.targets:
+        label = target.target.ljust(width)
+        for platform in target.platforms:
+            bytes_ = size(platform.bytes) if platform.bytes is not None else "size unknown"
+            base = _base(target.base)
+            click.echo(
+                f"  {label}  {platform.platform}  {count(platform.packages, 'package'):>13}  {bytes_:>8}  {base}"
+            )
+            label = " " * width
+        for note in target.notes:
+            click.echo(f"  {' ' * width}  {note}")
+    if any(target.changes for target in result.targets):
+        click.echo("  since the last lock")
+        for target in result.targets:
+            _show_changes(target, len(result.targets) > 1)
+    done = f"{count(len(result.written), 'file')} {'would be ' if result.dry_run else ''}written"
+    where = " in profiles/locked" if result.written else ": nothing changed"
+    click.echo(f"  {done}{where}, {result.seconds:.1f} s")
+
+
+def _show_changes(target: TargetResult, several: bool) -> None:
+    for change in target.changes:
+        move = f"{change.old} -> {change.new}" if change.old and change.new else f"{change.new or change.old}"
+        word = "" if change.old and change.new else "  new" if change.new else "  gone"
+        owner = f"{target.target}: " if several else ""
+        click.echo(f"    {owner}{change.name}  {move}{word}  {change.reason}")
+
+
+def _base(base: str | None) -> str:
+    if base is None:
+        return "no image"
+    name, _, digest = base.partition("@sha256:")
+    return f"{name}@{digest[:8]}" if digest else name

@@ -1,0 +1,178 @@
+"""One target's way through `lock`, as values: what was asked, what was locked before, what the user wants changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+import msgspec
+
+from envctl import profile
+from envctl.errors import InvalidFile, UsageError
+from envctl.lockfile.read import parse_lockfile
+from envctl.lockfile.settle import Settled, settle
+from envctl.lockfile.stale import Reason, reasons
+from envctl.model.lockfile import Lockfile
+from envctl.model.manifest import sha256
+from envctl.model.platform import Libc, Platform
+from envctl.model.profile import Inputs
+from envctl.model.target import Target
+from envctl.system import files
+
+FILE_LIMIT = 64 * 2**30
+
+
+class LockOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user wants beside keeping pins. `exclude_newer` as typed; `upgrade_packages` as typed names."""
+
+    upgrade: bool = False
+    upgrade_packages: tuple[str, ...] = ()
+    exclude_newer: str | None = None
+    offline: bool = False
+    dry_run: bool = False
+
+    @property
+    def moves(self) -> bool:
+        """Whether pins may move though the profile did not change."""
+        return self.upgrade or bool(self.upgrade_packages) or self.exclude_newer is not None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One target. `stale` says why it must be resolved; empty for a fresh one. `cutoff`: moment, and who decided it."""
+
+    target: Target
+    inputs: Inputs
+    settled: Settled
+    previous: Lockfile | None
+    stale: tuple[Reason, ...]
+    cutoff: tuple[datetime | None, str]
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """The platforms to resolve for, in order."""
+        return tuple(Platform.parse(name) for name in self.settled.platforms)
+
+    @property
+    def libc(self) -> Libc:
+        """The oldest C library that wheels may need."""
+        return Libc.parse(self.inputs.profile.libc)
+
+    def pins(self, platform: Platform) -> dict[str, str]:
+        """Name -> version of the previous lockfile on the platform (of any platform where it had not this one)."""
+        if self.previous is None:
+            return {}
+        try:
+            return {package.name: package.version for package, _ in self.previous.select(platform)}
+        except ValueError:
+            return {package.name: package.version for package in self.previous.packages}
+
+
+def wanted(project: Path, names: Sequence[str]) -> list[Target]:
+    """The targets that the user named, all when none is named; a profile's name alone means all its variants."""
+    every = profile.targets(project)
+    if not names:
+        if not every:
+            raise UsageError("there is no profile here", file=project / "profiles", hint="`envctl init` writes one")
+        return list(every)
+    chosen: list[Target] = []
+    for name in names:
+        of_profile = [target for target in every if target.profile == name]
+        chosen += of_profile or [profile.resolve_name(project, name)]
+    return list(dict.fromkeys(chosen))
+
+
+def prepare(
+    project: Path, target: Target, options: LockOptions, *, now: datetime, python_release: Callable[[str], str]
+) -> Job:
+    """Read everything about a target that lies in the project folder.
+
+    Args:
+        now: the moment that spans such as "7 days" count from.
+        python_release: newest X.Y.Z of X.Y, asked only where nothing else says it.
+    """
+    inputs = profile.load(project, target)
+    settled = settle(inputs, locked_files(project, inputs))
+    previous = read_previous(project, target)
+    stale: tuple[Reason, ...] = (Reason(str(target.lockfile), "is missing"),)
+    if previous is not None:
+        stale = tuple(reasons(target, previous, inputs, settled))
+    if not settled.complete():
+        kept = previous.envctl.python.version if previous is not None and not options.upgrade else ""
+        version = settled.python.version
+        full = kept if kept.startswith(version + ".") else python_release(version)
+        python = msgspec.structs.replace(settled.python, version=full)
+        settled = msgspec.structs.replace(settled, python=python)
+    return Job(
+        target=target,
+        inputs=inputs,
+        settled=settled,
+        previous=previous,
+        stale=stale,
+        cutoff=_cutoff(inputs, previous, options, now),
+    )
+
+
+def read_previous(project: Path, target: Target) -> Lockfile | None:
+    """The lockfile that stands there now, for its pins; None when there is none, InvalidFile when it is unreadable."""
+    try:
+        return parse_lockfile(files.read_bytes(project / target.lockfile, shown=target.lockfile), shown=target.lockfile)
+    except FileNotFoundError:
+        return None
+
+
+def _cutoff(
+    inputs: Inputs, previous: Lockfile | None, options: LockOptions, now: datetime
+) -> tuple[datetime | None, str]:
+    if options.exclude_newer is not None:
+        try:
+            return profile.cutoff(options.exclude_newer, now), "command-line"
+        except ValueError as error:
+            raise UsageError(
+                "--exclude-newer is no moment", found=options.exclude_newer, expected=str(error)
+            ) from error
+    recorded = previous.envctl.resolver if previous is not None else None
+    text = inputs.profile.resolver.exclude_newer
+    if text is not None:
+        absolute = profile.cutoff(text, now)
+        moves = profile.cutoff(text, datetime(2000, 1, 1, tzinfo=timezone.utc)) != absolute
+        if moves and recorded is not None and recorded.cutoff == "profile" and not options.upgrade:
+            unchanged = previous is not None and previous.envctl.inputs == inputs.digest
+            return (recorded.exclude_newer if unchanged else absolute), "profile"
+        return absolute, "profile"
+    if recorded is not None and recorded.cutoff == "command-line" and not options.upgrade:
+        return recorded.exclude_newer, "command-line"
+    return None, "pins"
+
+
+def locked_files(project: Path, inputs: Inputs) -> dict[str, str]:
+    """`sha256:<hex>` of each file that the image must carry unchanged, by its source.
+
+    A folder's digest is that of its lines `<sha256>  <path>`, sorted by path, links refused.
+    """
+    digests: dict[str, str] = {}
+    for entry in inputs.profile.image.files if inputs.profile.image else ():
+        if not entry.locked:
+            continue
+        path = project / entry.source
+        if path.is_dir():
+            inner: Mapping[str, str] = {
+                str(file.relative_to(path)): _file_digest(file, entry.source)
+                for file in sorted(path.rglob("*"))
+                if not file.is_dir()
+            }
+            digests[entry.source] = sha256("".join(f"{inner[name]}  {name}\n" for name in sorted(inner)).encode())
+        else:
+            digests[entry.source] = "sha256:" + _file_digest(path, entry.source)
+    return digests
+
+
+def _file_digest(path: Path, source: str) -> str:
+    if path.is_symlink() or not path.is_file():
+        raise InvalidFile("is no regular file, so it cannot be locked", file=path, key="image.files", found=source)
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,140 @@
+"""Jobs -> lockfiles: resolve, choose the wheels, read them, apply the rules, assemble."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from envctl.commands.jobs import Job, LockOptions
+from envctl.commands.resolving import Unit, resolve_jobs
+from envctl.lockfile.assemble import Sets, assemble
+from envctl.lockfile.cuda import check_cuda
+from envctl.lockfile.policy import check_hooks, check_overlaps
+from envctl.model.lockfile import Installer, Lockfile, Wheel
+from envctl.model.manifest import Manifest
+from envctl.model.resolution import Candidate, Resolution, Resolved
+from envctl.resolve.choose import choose
+from envctl.resolve.interface import Resolver
+
+
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """What reading a wheel found. `sha256`: 64 hex digits; `hooks` as in `Resolved`."""
+
+    manifest: Manifest
+    sha256: str
+    size: int | None
+    requires: tuple[str, ...]
+    hooks: dict[str, str]
+
+
+class Ports(Protocol):
+    """What locking reaches outside for."""
+
+    @property
+    def resolver(self) -> Resolver:
+        """The resolver."""
+        ...
+
+    def now(self) -> datetime:
+        """The moment that spans count from."""
+        ...
+
+    def python_release(self, minor: str) -> str:
+        """Newest X.Y.Z of X.Y."""
+        ...
+
+    def installer(self, job: Job) -> Installer:
+        """The installer that the Dockerfile is to use."""
+        ...
+
+    def read(self, wheels: Sequence[Candidate], jobs: Sequence[Job]) -> dict[str, Read]:
+        """Read wheels, by URL."""
+        ...
+
+
+class Locked(msgspec.Struct, frozen=True):
+    """A job's lockfile, new or as it was, with what its user should know."""
+
+    job: Job
+    lockfile: Lockfile
+    warnings: tuple[str, ...] = ()
+
+
+def make_lockfiles(jobs: Sequence[Job], siblings: Sequence[Job], options: LockOptions, ports: Ports) -> list[Locked]:
+    """Resolve and read everything for the jobs; nothing is written. Errors as `lock` raises them."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        installers = pool.submit(lambda: {job.target: _installer(job, options, ports) for job in jobs})
+        answers = resolve_jobs(jobs, siblings, options, ports.resolver)
+        chosen = {unit: _choose(unit, jobs, answers[unit]) for unit in answers}
+        candidates = {c.url: c for of_unit in chosen.values() for c in of_unit.values()}
+        read = ports.read(list(candidates.values()), jobs)
+        found = installers.result()
+    locked = []
+    for job in jobs:
+        sets: Sets = {
+            platform: _resolved(job, answers[job.target, platform], chosen[job.target, platform], read)
+            for platform in job.platforms
+        }
+        check_overlaps(job.inputs, sets)
+        check_cuda(job.inputs, sets)
+        lockfile = assemble(
+            job.target,
+            job.settled,
+            sets,
+            resolver=ports.resolver.name,
+            cutoff=job.cutoff,
+            installer=found[job.target],
+        )
+        warnings = check_hooks(job.inputs, lockfile.envctl.hooks, job.previous)
+        locked.append(Locked(job, lockfile, tuple(warnings)))
+    return locked
+
+
+def _installer(job: Job, options: LockOptions, ports: Ports) -> Installer | None:
+    if job.settled.image is None:
+        return None
+    kept = job.previous.envctl.installer if job.previous is not None and not options.upgrade else None
+    if kept is not None and set(kept.sha256) == set(job.settled.platforms):
+        return kept
+    return ports.installer(job)
+
+
+def _choose(unit: Unit, jobs: Sequence[Job], resolution: Resolution) -> dict[str, Candidate]:
+    job = next(job for job in jobs if job.target == unit[0])
+    python, platform, libc = job.settled.python.minor, unit[1], job.libc
+    label = f"{job.target} for {platform}"
+    return {pin.name: choose(pin, python=python, platform=platform, libc=libc, label=label) for pin in resolution.pins}
+
+
+def _resolved(
+    job: Job, resolution: Resolution, chosen: dict[str, Candidate], read: dict[str, Read]
+) -> tuple[Resolved, ...]:
+    urls = {index.name: index.url for index in job.inputs.profile.resolver.index}
+    out = []
+    for pin in resolution.pins:
+        candidate = chosen[pin.name]
+        found = read[candidate.url]
+        wheel = Wheel(
+            name=candidate.filename,
+            url=candidate.url,
+            upload_time=candidate.upload_time,
+            size=found.size,
+            hashes={"sha256": found.sha256},
+        )
+        out.append(
+            Resolved(
+                name=pin.name,
+                version=pin.version,
+                wheel=wheel,
+                manifest=found.manifest,
+                content=found.manifest.digest(),
+                index=urls[pin.index] if pin.index else None,
+                requires=found.requires,
+                hooks=found.hooks,
+            )
+        )
+    return tuple(out)

@@ -1,0 +1,95 @@
+"""Hash regular files. Standard library only: also run as a script by an isolated interpreter (`-I -S`).
+
+As a script it reads batches of paths from standard input (paths separated by one NUL, batches by two), takes batch
+numbers from the pipe whose descriptor is its argument until that is empty, and writes for each batch a line with the
+number, a line for each path, and an empty line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import sys
+
+# Reads through one buffer that stays in the processor's cache: as fast as mapping files, without a mapped file's
+# growth of resident memory, and without dying when a file is cut while it is read.
+_CHUNK = 1 << 17
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
+_NOFOLLOW = _FLAGS | getattr(os, "O_NOFOLLOW", 0)
+
+
+class Changed(Exception):
+    """The file is no regular file, or was written to while it was read."""
+
+
+def sha256(path: bytes, *, follow: bool = False) -> str:
+    """64 hex digits of a regular file's content.
+
+    Raises:
+        Changed: it is no regular file (any more), or changed meanwhile.
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(path, _FLAGS if follow else _NOFOLLOW)
+    try:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise Changed("it is no regular file")
+        digest = hashlib.sha256()
+        if before.st_size < _CHUNK:
+            data = os.read(descriptor, _CHUNK)
+            read = len(data)
+            digest.update(data)
+        else:
+            read = 0
+        if read < before.st_size:
+            read += _rest(descriptor, digest)
+        after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if read != before.st_size or (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+        raise Changed("it changed while it was read")
+    return digest.hexdigest()
+
+
+def _rest(descriptor: int, digest: hashlib._Hash) -> int:
+    buffer = bytearray(_CHUNK)
+    view = memoryview(buffer)
+    total = 0
+    while count := os.readv(descriptor, [buffer]):
+        digest.update(view[:count])
+        total += count
+    return total
+
+
+def answer(path: bytes) -> str:
+    """The sha256 of one path, or `!` and the reason why there is none."""
+    for _ in range(2):  # a file that is being written may be complete the next moment
+        try:
+            return sha256(path)
+        except Changed as error:
+            reason = str(error)
+        except OSError as error:
+            return f"!{error.strerror or error}"
+    return f"!{reason}"
+
+
+def take(numbers: int, batches: list[list[bytes]]) -> dict[int, list[str]]:
+    """Hash batches, the number of each taken from the pipe that all workers share, until it is empty."""
+    answers = {}
+    while number := os.read(numbers, 4):
+        batch = int.from_bytes(number, "little")
+        answers[batch] = [answer(path) for path in batches[batch]]
+    return answers
+
+
+def main() -> None:
+    """The script's side of `envctl.inventory.hashing`."""
+    listing = os.pread(0, os.fstat(0).st_size, 0)  # all workers share the file, and with it its position
+    batches = [batch.split(b"\0") for batch in listing.split(b"\0\0")]
+    for batch, answers in take(int(sys.argv[1]), batches).items():
+        sys.stdout.write("\n".join([str(batch), *answers, "", ""]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Compare bytecode with its source by compiling again. Standard library only; run by an isolated interpreter.
+
+The script reads tasks from the file that is its standard input, takes batch numbers from the pipe whose descriptor is its
+argument until that is empty, and writes a line `<task> <status>` for each task of a batch. Bytecode is what an attacker may
+have written: loading it can end this process, which is why it is a process of its own.
+
+A task is five fields, each ended by NUL: the `.pyc`, its source, the sha256 of each, and the optimisation level.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import marshal
+import os
+import struct
+import sys
+from importlib.util import MAGIC_NUMBER
+from types import CodeType
+
+_MEMORY = 4 << 30
+_SECONDS = 60
+_FIELDS = 5
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+_PARTS = (
+    "co_name",
+    "co_qualname",
+    "co_argcount",
+    "co_posonlyargcount",
+    "co_kwonlyargcount",
+    "co_nlocals",
+    "co_stacksize",
+    "co_flags",
+    "co_code",
+    "_co_code_adaptive",
+    "co_names",
+    "co_varnames",
+    "co_freevars",
+    "co_cellvars",
+    "co_firstlineno",
+    "co_linetable",
+    "co_exceptiontable",
+)
+
+
+class Unreadable(Exception):
+    """The file cannot be read, or is not the one that was hashed."""
+
+
+def compare(pyc: bytes, source: bytes, filename: str, level: int) -> tuple[str, str]:
+    """Status of bytecode against its source, and the file name that is compiled into it.
+
+    `filename` is where the source stands, which is what compiling it there writes into the bytecode; another name is no
+    difference.
+    """
+    if len(pyc) < 16 or pyc[:4] != MAGIC_NUMBER:
+        return "foreign", filename
+    flags = int.from_bytes(pyc[4:8], "little")
+    if flags not in (0, 1, 3):  # timestamp, unchecked hash, checked hash (PEP 552)
+        return "foreign", filename
+    status, filename = _compare(pyc[16:], source, filename, level)
+    return ("unchecked" if status == "equal" and flags == 1 else status), filename
+
+
+def _compare(data: bytes, source: bytes, filename: str, level: int) -> tuple[str, str]:
+    expected = compile(source, filename, "exec", dont_inherit=True, optimize=level)
+    if marshal.dumps(expected) == data:
+        return "equal", filename
+    found = marshal.loads(data)
+    if not isinstance(found, CodeType):
+        return "foreign", filename
+    if found.co_filename != filename:
+        filename = found.co_filename
+        expected = compile(source, filename, "exec", dont_inherit=True, optimize=level)
+    # Format 2 has neither back references nor interning flags, which depend on what else the compiling process held.
+    same = marshal.dumps(expected, 2) == marshal.dumps(found, 2) and _adaptive(expected) == _adaptive(found)
+    return ("equal" if same or _canonical(expected) == _canonical(found) else "foreign"), filename
+
+
+def _adaptive(code: CodeType) -> list[object]:
+    """The instructions as they would run: `co_code` shows specialised ones, which bytecode must not hold, as plain ones."""
+    found: list[object] = [getattr(code, "_co_code_adaptive", None)]
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found += _adaptive(constant)
+    return found
+
+
+def _canonical(value: object) -> object:
+    """A value that is equal for constants that behave equally: types count, the order inside a frozenset does not."""
+    if isinstance(value, CodeType):
+        return (
+            "code",
+            *(getattr(value, name, None) for name in _PARTS),
+            *(_canonical(constant) for constant in value.co_consts),
+        )
+    if type(value) is tuple:
+        return ("tuple", *map(_canonical, value))
+    if type(value) is frozenset:
+        return ("frozenset", frozenset(map(_canonical, value)))
+    if type(value) is float:
+        return ("float", struct.pack("<d", value))
+    if type(value) is complex:
+        return ("complex", struct.pack("<dd", value.real, value.imag))
+    return (type(value).__name__, value)
+
+
+def _read(path: bytes, sha256: bytes) -> bytes:
+    try:
+        with open(os.open(path, _FLAGS), "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise Unreadable from error
+    if hashlib.sha256(data).hexdigest().encode() != sha256:
+        raise Unreadable
+    return data
+
+
+class Learned:
+    """Where the sources stood when they were compiled, learned from the last bytecode seen."""
+
+    def __init__(self) -> None:
+        self.here = self.there = ""
+
+    def guess(self, path: str) -> str:
+        """The name that bytecode compiled from the path probably holds."""
+        if self.here and path.startswith(self.here):
+            return self.there + path[len(self.here) :]
+        return path
+
+    def learn(self, path: str, name: str) -> None:
+        """Note that the source at `path` was called `name`."""
+        common = len(os.path.commonprefix([path[::-1], name[::-1]]))
+        cut = path.rfind("/", 0, len(path) - common) + 1 if common < len(path) else 0
+        keep = len(path) - cut
+        self.here, self.there = (path[:cut], name[: len(name) - keep]) if name.endswith(path[cut:]) else ("", "")
+
+
+def check(task: list[bytes], learned: Learned) -> str:
+    """Status of one task."""
+    pyc, source, pyc_sha256, source_sha256, level = task
+    try:
+        path = os.fsdecode(source)
+        guess = learned.guess(path)
+        status, name = compare(_read(pyc, pyc_sha256), _read(source, source_sha256), guess, int(level))
+        if name != guess:
+            learned.learn(path, name)
+        return status
+    except Unreadable:
+        return "unreadable"
+    except MemoryError:
+        return "unknown"
+    except (SyntaxError, ValueError, TypeError, EOFError, RecursionError, OverflowError):
+        return "foreign"  # the source does not compile, or the bytecode is none
+
+
+def _limit() -> None:
+    """A minute of processor time for the next batch; what needs more ends this process."""
+    try:
+        import resource
+    except ImportError:
+        return
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    soft = int(usage.ru_utime + usage.ru_stime) + _SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def _confine() -> None:
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY if hard == resource.RLIM_INFINITY else min(_MEMORY, hard), hard))
+
+
+def main() -> None:
+    """The script's side of `envctl.inventory.bytecode`."""
+    _confine()
+    fields = os.pread(0, os.fstat(0).st_size, 0).split(b"\0")[:-1]
+    tasks = [fields[i : i + _FIELDS] for i in range(0, len(fields), _FIELDS)]
+    numbers, size = int(sys.argv[1]), int(sys.argv[2])
+    learned = Learned()
+    while number := os.read(numbers, 4):
+        first = int.from_bytes(number, "little") * size
+        _limit()
+        for task in range(first, min(first + size, len(tasks))):
+            os.write(1, f"{task} {check(tasks[task], learned)}\n".encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What moved between two lockfiles of one target, and why: pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from envctl.lockfile.assemble import normalised
+from envctl.model.lockfile import Lockfile
+from envctl.model.profile import Inputs
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One distribution that came, went or moved. `old` or `new` is None where there is none."""
+
+    name: str
+    old: str | None
+    new: str | None
+    reason: str
+
+
+def changes(previous: Lockfile, lockfile: Lockfile, inputs: Inputs) -> list[Change]:
+    """Changed pins by name; a distribution pinned at several versions shows them joined."""
+    old, new = _versions(previous), _versions(lockfile)
+    return [
+        Change(name=name, old=old.get(name), new=new.get(name), reason=_reason(name, previous, lockfile, inputs))
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _versions(lockfile: Lockfile) -> dict[str, str]:
+    versions: dict[str, list[str]] = {}
+    for package in lockfile.packages:
+        versions.setdefault(package.name, []).append(package.version)
+    return {name: ", ".join(dict.fromkeys(found)) for name, found in versions.items()}
+
+
+def _reason(name: str, previous: Lockfile, lockfile: Lockfile, inputs: Inputs) -> str:
+    for requirement in inputs.requirements:
+        if normalised(requirement.text) == name:
+            return f"asked for by {requirement.text} ({requirement.place})"
+    for package in lockfile.packages:
+        if any(edge.name == name for edge in package.dependencies):
+            return f"needed by {package.name} {package.version}"
+    for package in previous.packages:
+        if any(edge.name == name for edge in package.dependencies):
+            return f"{package.name} {package.version} needed it"
+    return "nothing asks for it any more"

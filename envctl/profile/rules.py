@@ -1,0 +1,47 @@
+"""How each key merges (docs/reference/profile.md, "Merging"). Everything that is special about a key stands here.
+
+Keys are spelled generically: `resolver.index[].url` is the url of any index, `image.env{}` any value of that table.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Argument vectors are one value each, and replaced as a whole.
+VECTORS = frozenset({"image.command", "commands{}"})
+# Lists of tables: an entry with the name of an inherited one replaces it in place.
+KEYED = {"resolver.index": "name", "image.files": "target"}
+# Lists of PEP 508 requirements: "!NAME" removes every inherited entry of that distribution.
+REQUIREMENTS = frozenset({"dependencies", "constraints", "resolver.overrides"})
+# Lists of distribution names, compared as PEP 503 does.
+DISTRIBUTIONS = frozenset({"resolver.exclude", "resolver.sdists", "image.provides"})
+
+_SEPARATORS = re.compile(r"[-_.]+")
+_NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
+
+
+def normalise(name: str) -> str:
+    """A distribution name as PEP 503 compares it."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+def distribution(requirement: str) -> str:
+    """The normalised name at the start of a PEP 508 requirement; the text itself where none is there."""
+    match = _NAME.match(requirement)
+    return requirement if match is None else normalise(match[1])
+
+
+def identity(generic: str, entry: object) -> object:
+    """What two entries of a list have in common when "!NAME" removes one of them."""
+    if isinstance(entry, str) and generic in REQUIREMENTS:
+        return distribution(entry)
+    if isinstance(entry, str) and generic in DISTRIBUTIONS:
+        return normalise(entry)
+    return entry
+
+
+def removal(generic: str, entry: object) -> str | None:
+    """The name after "!" where an entry takes an inherited one away."""
+    if generic in VECTORS or not isinstance(entry, str) or not entry.startswith("!"):
+        return None
+    return entry[1:]

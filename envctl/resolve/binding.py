@@ -1,0 +1,89 @@
+"""Which index a distribution belongs to, and credentials taken out of addresses. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import msgspec
+
+from envctl.errors import InvalidFile
+from envctl.model.profile import Index
+
+_SEPARATORS = re.compile(r"[-_.]+")
+_GLOB = frozenset("*?[")
+
+
+def normalised(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+class Bindings(msgspec.Struct, frozen=True):
+    """The indexes that packages are bound to, and the one that replaces the default index.
+
+    Exact names go before globs; among each, the first index of the list wins.
+    """
+
+    bound: tuple[Index, ...]
+    unbound: Index | None = None
+
+    @classmethod
+    def of(cls, indexes: Sequence[Index]) -> Bindings:
+        """Sort the profile's indexes; InvalidFile when two would replace the default index."""
+        unbound = [index for index in indexes if not index.packages]
+        if len(unbound) > 1:
+            names = " and ".join(repr(index.name) for index in unbound)
+            raise InvalidFile(
+                f"the indexes {names} both replace the default index",
+                key="resolver.index",
+                expected="at most one index without `packages`",
+                hint="bind one of them to what it is for, such as packages = ['acme-*']",
+            )
+        return cls(tuple(index for index in indexes if index.packages), unbound[0] if unbound else None)
+
+    def owner(self, name: str) -> Index | None:
+        """The index that the distribution is bound to, None for the default index."""
+        name = normalised(name)
+        for exact in (True, False):
+            for index in self.bound:
+                if any(_matches(name, pattern) for pattern in index.packages if _exact(pattern) is exact):
+                    return index
+        return None
+
+
+def _exact(pattern: str) -> bool:
+    return _GLOB.isdisjoint(pattern)
+
+
+def _matches(name: str, pattern: str) -> bool:
+    # Inside brackets a hyphen is a range; everything else of a pattern is compared as names are.
+    if "[" in pattern:
+        return fnmatchcase(name, pattern.lower())
+    return fnmatchcase(name, normalised(pattern))
+
+
+def variable(index: str, what: str) -> str:
+    """The environment variable that holds an index's user name or password: `UV_INDEX_ACME_USERNAME`."""
+    return f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', index.upper())}_{what}"
+
+
+def without_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
+    """The address, and the user name and password that stood in it (percent-decoded)."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url, None
+    user, _, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    return urlunsplit(parts._replace(netloc=host)), (unquote(name), unquote(password))
+
+
+def credentials(index: Index, environ: Mapping[str, str]) -> tuple[str, tuple[str, str] | None]:
+    """The index's address without credentials, and those that the environment (else the address) has for it."""
+    url, own = without_credentials(index.url)
+    name, password = (environ.get(variable(index.name, what)) for what in ("USERNAME", "PASSWORD"))
+    if name is None and password is None:
+        return url, own
+    return url, (name or "", password or "")

@@ -1,0 +1,439 @@
+"""HTTP as indexes need it: few kept connections, bounded answers, credentials that stay with their origin.
+
+Built on httpcore, the transport of httpx: its pool is thread-safe and its network is a documented seam, through which
+name look-ups that got lost are asked again and a head that drips in is cut off (`envctl.system.net`). httpx itself
+would add 70 ms of import and its own redirects, which carry no rule about credentials or downgrades that could be
+said in one place. httpcore is imported with the first request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from urllib.parse import quote, urljoin, urlsplit
+
+import msgspec
+
+from envctl import __version__
+from envctl.errors import IndexFailed
+from envctl.system.body import Answer, BodyFailed
+from envctl.system.credentials import Credentials, Secret, origin, redact, split_credentials
+
+if TYPE_CHECKING:
+    import httpcore
+
+    from envctl.system.net import Network
+
+T = TypeVar("T")
+
+PAGE_LIMIT = 256 * 2**20
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
+_MOST_REDIRECTS = 10
+_LONGEST_WAIT = 15.0
+_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer with its whole body, decompressed. `headers` by lower-case name; `url` is that of the last redirect."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    url: str
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type as sent; empty where there is none."""
+        return self.headers.get("content-type", "")
+
+
+class Downloaded(msgspec.Struct, frozen=True):
+    """What `stream_to` wrote: sha256 (64 hex digits), size in bytes."""
+
+    sha256: str
+    size: int
+
+
+class _Retry(Exception):
+    """This attempt failed, another may not. `wait`: seconds that the server asks for."""
+
+    def __init__(self, failure: IndexFailed, *, wait: float | None = None, slow: bool = False) -> None:
+        super().__init__(failure.what)
+        self.failure, self.wait, self.slow = failure, wait, slow
+
+
+class Client:
+    """Asks web servers, from any number of threads.
+
+    Args:
+        credentials: URL -> (user, password), for that URL's origin; before those of the netrc file.
+        offline: refuse every request before a socket is opened.
+        connections: at most so many to one host.
+        attempts: how often a request is made when the server or the way to it fails.
+        backoff: seconds before the second attempt; doubled with each further one.
+        patience: seconds without any byte, or below 1 KiB/s, after which an answer has failed.
+    """
+
+    def __init__(
+        self,
+        *,
+        credentials: Mapping[str, Secret] | None = None,
+        offline: bool = False,
+        environ: Mapping[str, str] | None = None,
+        connections: int = 16,
+        attempts: int = 4,
+        backoff: float = 0.25,
+        patience: float | None = None,
+    ) -> None:
+        self._environ = os.environ if environ is None else environ
+        self._credentials = Credentials(credentials, self._environ)
+        self._offline = offline
+        self._connections = connections
+        self._attempts = attempts
+        self._backoff = backoff
+        self._patience = patience or _patience(self._environ)
+        self._lock = threading.Lock()
+        self._network: Network | None = None
+        self._pools: dict[tuple[str, str, int | None], httpcore.ConnectionPool] = {}
+        self._closed = threading.Event()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every request that is under way, in whatever thread, and all connections."""
+        self._closed.set()
+        with self._lock:
+            pools, network = list(self._pools.values()), self._network
+        if network is not None:
+            network.end()
+        for pool in pools:
+            pool.close()
+
+    def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        limit: int = PAGE_LIMIT,
+        accept: str | None = None,
+        expect: Sequence[int] = (200,),
+    ) -> Response:
+        """The answer to GET, following redirects.
+
+        Args:
+            limit: bytes that the body may have, decompressed.
+            accept: the Accept header.
+            expect: the statuses that are answers; any other is a failure.
+
+        Raises:
+            IndexFailed: with the URL redacted, what was found and expected, and a hint.
+        """
+        asked = {"accept": accept or "*/*", "accept-encoding": "gzip", **_lower(headers)}
+
+        def take(answer: Answer) -> Response:
+            body = b"".join(answer.chunks(limit))
+            return Response(status=answer.status, headers=answer.headers, body=body, url=answer.url)
+
+        return self._ask(url, asked, take, expect)
+
+    def get_range(
+        self, url: str, start: int = 0, end: int = 0, *, suffix: int | None = None
+    ) -> tuple[bytes, int] | None:
+        """Bytes `start` up to (not including) `end`, or the last `suffix` bytes, and the size of the whole file.
+
+        A range that reaches past the end is cut there. None when the server does not serve ranges, or not the range
+        that was asked for: the whole file must be read then. Nothing of it has been read.
+        """
+        spec = f"bytes=-{suffix}" if suffix is not None else f"bytes={start}-{end - 1}"
+
+        def take(answer: Answer) -> tuple[bytes, int] | None:
+            if "content-encoding" in answer.headers:
+                return None
+            if answer.status == 200:
+                size = answer.length
+                if suffix is None or size is None or size > suffix:
+                    return None
+                return b"".join(answer.chunks(suffix)), size
+            match = _RANGE.fullmatch(answer.headers.get("content-range", "").strip())
+            if answer.status != 206 or match is None:
+                return None
+            first, last, size = int(match[1]), int(match[2]), int(match[3])
+            begin = max(0, size - suffix) if suffix is not None else start
+            stop = size if suffix is not None else min(end, size)
+            if (first, last + 1) != (begin, stop):
+                return None
+            data = b"".join(answer.chunks(stop - begin))
+            return (data, size) if len(data) == stop - begin else None
+
+        return self._ask(url, {"range": spec, "accept-encoding": "identity"}, take, (200, 206, 416))
+
+    def stream_to(self, url: str, file: BinaryIO, *, limit: int) -> Downloaded:
+        """Write the body to a seekable file, from its start; at most `limit` bytes."""
+
+        def take(answer: Answer) -> Downloaded:
+            file.seek(0)
+            file.truncate()
+            digest, size = hashlib.sha256(), 0
+            for chunk in answer.chunks(limit):
+                digest.update(chunk)
+                file.write(chunk)
+                size += len(chunk)
+            return Downloaded(digest.hexdigest(), size)
+
+        return self._ask(url, {"accept-encoding": "identity"}, take, (200,))
+
+    def _ask(self, url: str, headers: Mapping[str, str], take: Callable[[Answer], T], expect: Sequence[int]) -> T:
+        plain, secret = _checked(url)
+        if self._offline:
+            raise IndexFailed(
+                "is needed, but envctl works offline", file=redact(plain), hint="run again without --offline"
+            )
+        secret = secret or self._credentials.find(plain)
+        attempt = 1
+        while True:
+            try:
+                return self._follow(plain, headers, secret, take, expect)
+            except _Retry as retry:
+                failure, wait = retry.failure, retry.wait
+                last = attempt >= (min(2, self._attempts) if retry.slow else self._attempts)
+            if last or (wait or 0.0) > _LONGEST_WAIT or self._closed.is_set():
+                raise failure
+            pause = self._backoff * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311  # not a secret
+            self._closed.wait(max(pause, wait or 0.0))
+            attempt += 1
+
+    def _follow(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        secret: Secret | None,
+        take: Callable[[Answer], T],
+        expect: Sequence[int],
+    ) -> T:
+        home, asked = origin(url), url
+        for _ in range(_MOST_REDIRECTS + 1):
+            own = origin(url) == home
+            sent = _with_secret(headers, secret if own else None, own=own)
+            with self._open(url, sent) as answer:
+                if answer.status not in _REDIRECTS or "location" not in answer.headers:
+                    return self._take(answer, take, expect)
+                target = _redirected(url, answer.headers["location"], asked)
+            url = target
+        raise IndexFailed(
+            "redirects without end", file=redact(asked), expected=f"at most {_MOST_REDIRECTS} redirects"
+        )
+
+    def _take(self, answer: Answer, take: Callable[[Answer], T], expect: Sequence[int]) -> T:
+        if answer.status in expect:
+            try:
+                return take(answer)
+            except BodyFailed as error:
+                failure = IndexFailed(
+                    error.what, file=redact(answer.url), found=error.found, expected=error.expected, hint=error.hint
+                )
+                if error.again:
+                    raise _Retry(failure, slow=error.slow) from error
+                raise failure from error
+        failure = self._refused(answer)
+        if answer.status in _AGAIN:
+            raise _Retry(failure, wait=_retry_after(answer.headers))
+        raise failure
+
+    def _refused(self, answer: Answer) -> IndexFailed:
+        status, hint = answer.status, None
+        if status in (401, 403, 407):
+            hint = "put user and password into ~/.netrc (or the file that NETRC names), or set UV_INDEX_<NAME>_USERNAME"
+            hint += " and UV_INDEX_<NAME>_PASSWORD for an index of the profile"
+            if self._credentials.problem is not None:
+                hint = f"{self._credentials.problem}; {hint}"
+        elif status in _AGAIN:
+            hint = "the server has a problem of its own; try again later"
+        elif status in (404, 410):
+            hint = "check the index's URL; a file that was deleted there can be had from another index or mirror"
+        return IndexFailed("the server refused", file=redact(answer.url), found=f"HTTP status {status}", hint=hint)
+
+    def _open(self, url: str, headers: Mapping[str, str]) -> _Opening:
+        return _Opening(self, url, headers)
+
+    def _pool(self, url: str) -> tuple[httpcore.ConnectionPool, Network]:
+        from envctl.system.net import Network, pool_for
+
+        key = origin(url)
+        with self._lock:
+            if self._network is None:
+                self._network = Network()
+            if key not in self._pools:
+                self._pools[key] = pool_for(url, self._environ, self._network, self._connections)
+            return self._pools[key], self._network
+
+
+class _Opening:
+    """`with` it, the head of an answer is there; failures on the way become IndexFailed, or _Retry where it may help."""
+
+    def __init__(self, client: Client, url: str, headers: Mapping[str, str]) -> None:
+        self._client, self._url, self._headers = client, url, headers
+        self._response: httpcore.Response | None = None
+
+    def __enter__(self) -> Answer:
+        client = self._client
+        if client._closed.is_set():
+            raise IndexFailed("was not asked any more", file=redact(self._url))
+        pool, network = client._pool(self._url)
+        import httpcore
+
+        patience = client._patience
+        timeouts = {"connect": 10.0, "read": patience, "write": patience, "pool": None}
+        request = httpcore.Request(
+            "GET",
+            _ascii(self._url),
+            headers=[(b"host", _host(self._url)), (b"user-agent", f"envctl/{__version__}".encode())]
+            + [(name.encode(), value.encode("latin-1")) for name, value in self._headers.items()],
+            extensions={"timeout": timeouts},
+        )
+        try:
+            with network.answer_within(2 * patience):
+                response = pool.handle_request(request)
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError) as error:
+            raise self._failure(error) from error
+        except httpcore.UnsupportedProtocol as error:
+            raise IndexFailed("is no web address", file=redact(self._url)) from error
+        self._response = response
+        return Answer(
+            status=response.status,
+            headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers},
+            url=self._url,
+            stream=self._stream(response),
+            patience=patience,
+        )
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._response is not None:
+            self._response.close()
+
+    def _stream(self, response: httpcore.Response) -> Iterator[bytes]:
+        import httpcore
+
+        try:
+            yield from response.iter_stream()
+        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> _Retry | IndexFailed:
+        import socket
+
+        import httpcore
+
+        shown, cause = redact(self._url), error.__cause__
+        while cause is not None and cause.__cause__ is not None:
+            cause = cause.__cause__
+        if self._client._closed.is_set():
+            return IndexFailed("was not read to its end: the client was closed", file=shown)
+        if isinstance(cause, ssl.SSLError):
+            return IndexFailed(
+                "no trusted connection could be made",
+                file=shown,
+                found=getattr(cause, "verify_message", "") or cause.reason or str(cause),
+                hint="behind a company's proxy, set SSL_CERT_FILE to its certificates",
+            )
+        if isinstance(error, httpcore.ProxyError):
+            return IndexFailed("the proxy refused", file=shown, found=str(error), hint="check HTTPS_PROXY and NO_PROXY")
+        if isinstance(cause, socket.gaierror):
+            what, hint = "the host name could not be looked up", "check the network, the URL, and HTTPS_PROXY"
+            return _Retry(IndexFailed(what, file=shown, found=cause.strerror, hint=hint))
+        if isinstance(error, httpcore.ConnectTimeout | httpcore.ConnectError):
+            what, hint = "could not be reached", "check the network, the URL, and HTTPS_PROXY"
+            found = "no answer within 10 s" if isinstance(error, httpcore.ConnectTimeout) else _reason(cause, error)
+            return _Retry(IndexFailed(what, file=shown, found=found, hint=hint))
+        if isinstance(error, httpcore.TimeoutException):
+            found = f"nothing for {self._client._patience:g} s"
+            hint = "the server or the way to it is slow; UV_HTTP_TIMEOUT says how many seconds to wait"
+            return _Retry(IndexFailed("stopped answering", file=shown, found=found, hint=hint), slow=True)
+        failure = IndexFailed("the connection broke", file=shown, found=_reason(cause, error), hint="try again")
+        return _Retry(failure)
+
+
+def _reason(cause: BaseException | None, error: Exception) -> str:
+    return (getattr(cause, "strerror", None) or str(error) or type(error).__name__)[:200]
+
+
+def _patience(environ: Mapping[str, str]) -> float:
+    said = environ.get("UV_HTTP_TIMEOUT", "")
+    return float(said) if said.isdecimal() and 0 < int(said) <= 86400 else 30.0
+
+
+def _lower(headers: Mapping[str, str] | None) -> dict[str, str]:
+    return {name.lower(): value for name, value in (headers or {}).items()}
+
+
+def _with_secret(headers: Mapping[str, str], secret: Secret | None, *, own: bool) -> Mapping[str, str]:
+    """The headers for one origin: `Authorization` only at home."""
+    if not own:
+        return {name: value for name, value in headers.items() if name not in ("authorization", "cookie")}
+    if secret is None or "authorization" in headers:
+        return headers
+    import base64
+
+    token = base64.b64encode(":".join(secret).encode()).decode()
+    return {**headers, "authorization": f"Basic {token}"}
+
+
+def _checked(url: str) -> tuple[str, Secret | None]:
+    """The URL without credentials and fragment, and the credentials; IndexFailed when it is no web address."""
+    try:
+        plain, secret = split_credentials(url)
+        scheme, host, _ = origin(plain)
+        good = scheme in ("http", "https") and host and not _UNSAFE.search(plain)
+        host.encode("idna" if not host.isascii() else "ascii")
+    except (ValueError, UnicodeError):
+        good = False
+    if not good:
+        raise IndexFailed("is no web address", file=redact(url), expected="an http:// or https:// URL")
+    return plain.partition("#")[0], secret
+
+
+def _redirected(url: str, location: str, asked: str) -> str:
+    """Where a redirect leads; its own credentials do not count."""
+    target = _checked(urljoin(url, location.strip().replace(" ", "%20")))[0]
+    if url.startswith("https:") and not target.startswith("https:"):
+        raise IndexFailed(
+            "redirects from https to http", file=redact(asked), found=redact(target), expected="an https:// URL"
+        )
+    return target
+
+
+def _ascii(url: str) -> str:
+    """The URL as a request line may hold it."""
+    parts = urlsplit(url)
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    query = quote(parts.query, safe="/?%:@!$&'()*+,;=~-._[]")
+    host = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
+    return f"{parts.scheme}://{host}{path}" + (f"?{query}" if query else "")
+
+
+def _host(url: str) -> bytes:
+    netloc = urlsplit(url).netloc
+    return netloc.encode("ascii" if netloc.isascii() else "idna")
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a Retry-After header; a date counts as nothing said."""
+    said = headers.get("retry-after", "").strip()
+    return float(said) if said.isdecimal() and len(said) < 9 else None

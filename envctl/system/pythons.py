@@ -1,0 +1,155 @@
+"""Interpreters on this machine: find the CPython that a lockfile names, ask it what it is, fetch it where uv can."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from pathlib import Path
+
+import msgspec
+
+from envctl.errors import ToolFailed, UsageError
+from envctl.system import uv
+from envctl.system.process import run
+
+FETCH_SECONDS = 15.0
+"""How long fetching the exact patch release may take where another one is at hand."""
+FETCH_SECONDS_NEEDED = 600.0
+"""How long it may take where nothing else would do."""
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+# Isolated and without `site`, so that no .pth file and no variable of the caller runs or changes anything.
+_PROBE = """
+import json, os, sys, sysconfig
+base = getattr(sys, "_base_executable", None) or sys.executable
+print(json.dumps({
+    "version": ".".join(map(str, sys.version_info[:3])) + ("" if sys.version_info[3] == "final" else "pre"),
+    "implementation": sys.implementation.name,
+    "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    "debug": hasattr(sys, "gettotalrefcount"),
+    "base": os.path.abspath(base),
+    "machine": os.uname().machine,
+    "bits": sys.maxsize.bit_length() + 1,
+}))
+"""
+
+
+class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
+    """A base interpreter (no virtual environment's): its executable and version X.Y.Z."""
+
+    path: Path
+    version: str
+
+
+class _Probe(msgspec.Struct, frozen=True):
+    version: str
+    implementation: str
+    free_threaded: bool
+    debug: bool
+    base: str
+    machine: str
+    bits: int
+
+
+def ask(executable: Path) -> Interpreter:
+    """What an executable is; of a virtual environment's, the interpreter below it.
+
+    Raises:
+        UsageError: it is no regular 64-bit CPython (free-threaded and debug builds need other wheels).
+        ToolFailed: it cannot be run.
+    """
+    done = run([executable, "-I", "-S", "-c", _PROBE], env=uv.clean_environment(), timeout=60)
+    if done.status != 0:
+        lines = done.stderr.strip().splitlines()[-3:]
+        raise ToolFailed("the interpreter does not run", file=executable, details=lines)
+    try:
+        probe = msgspec.json.decode(done.stdout.strip().splitlines()[-1].encode(), type=_Probe)
+    except (msgspec.MsgspecError, IndexError) as error:
+        raise ToolFailed("this is no Python interpreter", file=executable, found=done.stdout[:200] or None) from error
+    if probe.implementation != "cpython" or probe.free_threaded or probe.debug or probe.bits != 64:
+        kind = "a free-threaded build" if probe.free_threaded else "a debug build" if probe.debug else "32-bit"
+        found = kind if probe.implementation == "cpython" else probe.implementation
+        raise UsageError("the interpreter needs other wheels than those locked", file=executable, found=found)
+    return Interpreter(path=Path(probe.base), version=probe.version)
+
+
+def given(executable: Path, wanted: str) -> Interpreter:
+    """The interpreter that the user named, for a lockfile made for `wanted` (X.Y.Z).
+
+    Raises:
+        UsageError: it is missing, or of another X.Y.
+    """
+    if executable.is_dir():
+        executable = executable / "bin" / "python"
+    if not executable.exists():
+        raise UsageError("--python names no interpreter", found=str(executable))
+    interpreter = ask(executable)
+    if _minor(interpreter.version) != _minor(wanted):
+        raise UsageError(
+            "--python is another Python than the locked one", found=interpreter.version, expected=f"{_minor(wanted)}.*"
+        )
+    return interpreter
+
+
+def installed(wanted: str) -> Interpreter | None:
+    """What is on this machine already: X.Y.Z, else another patch release of X.Y, else None."""
+    return _look(wanted) or _look(_minor(wanted))
+
+
+def fetch(wanted: str, *, timeout: float) -> Interpreter | None:
+    """Let uv fetch X.Y.Z into its own folder; None where it cannot, or not in time."""
+    command = [uv.binary(), "python", "install", "--no-config", "--no-bin", "--quiet", "--no-progress"]
+    try:
+        done = run([*command, _request(wanted)], env=uv.clean_environment(keep=uv.PYTHON_SOURCES), timeout=timeout)
+    except ToolFailed:
+        return None  # not in time: what uv had of it lies in its own temporary folder
+    return _look(wanted) if done.status == 0 else None
+
+
+def find(wanted: str, *, downloads: bool) -> Interpreter:
+    """The interpreter to build an environment on: X.Y.Z where it can be had, else another patch release of X.Y.
+
+    Args:
+        wanted: the locked X.Y.Z.
+        downloads: whether uv may fetch it.
+
+    Raises:
+        ToolFailed: there is no X.Y at all.
+    """
+    found = installed(wanted)
+    if found is not None and found.version == wanted:
+        return found
+    if downloads:
+        fetched = fetch(wanted, timeout=FETCH_SECONDS if found else FETCH_SECONDS_NEEDED)
+        if fetched is not None:
+            return fetched
+    if found is None and downloads:
+        found = fetch(_minor(wanted), timeout=FETCH_SECONDS_NEEDED)
+    if found is None:
+        raise ToolFailed(
+            f"there is no Python {_minor(wanted)} on this machine",
+            expected=f"CPython {wanted}" + ("" if downloads else ", which may not be fetched with --offline"),
+            hint=f"install it (`uv python install {wanted}` fetches one), or name one: --python PATH",
+        )
+    return found
+
+
+def _look(request: str) -> Interpreter | None:
+    command = [uv.binary(), "python", "find", "--no-config", "--no-project", "--system", "--no-python-downloads"]
+    done = run([*command, _request(request)], env=uv.clean_environment(keep=uv.PYTHON_SOURCES), timeout=60)
+    path = done.stdout.strip()
+    if done.status != 0 or not path:
+        return None
+    with contextlib.suppress(ToolFailed, UsageError):  # what uv offers and does not fit is as good as absent
+        interpreter = ask(Path(path))
+        if interpreter.version == request or _minor(interpreter.version) == request:
+            return interpreter
+    return None
+
+
+def _request(version: str) -> str:
+    return f"cpython@{version}"
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
