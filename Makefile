@@ -5,7 +5,7 @@ BIN := $(BUILD)/venv/bin
 STAMP := $(BUILD)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format golden pictures bench clean
+.PHONY: help setup demo test coverage check format golden pictures bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,10 +20,13 @@ $(STAMP): pyproject.toml
 	@touch $(STAMP)
 
 demo: $(STAMP) ## the main job on real packages: profile, lockfile, Dockerfile, virtual environment, verdict
-	@$(BIN)/python -m benchmarks.demo
+	@$(BIN)/python -m demo
 
 test: $(STAMP) ## all tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+coverage: $(STAMP) ## all tests, and the share of branches that they reach (at least 90 %)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov=envctl --cov-branch --cov-report=term:skip-covered --cov-fail-under=90
 
 check: $(STAMP) ## linters, types and the direction of imports
 	$(BIN)/ruff check .
@@ -37,6 +40,12 @@ format: $(STAMP) ## rewrite the sources as the formatter wants them
 
 golden: $(STAMP) ## rewrite the golden files; review them like code
 	ENVCTL_GOLDEN=rewrite $(BIN)/python -m pytest -q -k golden
+
+pictures: $(STAMP) ## record the pictures of README and docs from real runs
+	@$(BIN)/python -m demo --pictures docs/pictures
+
+bench: $(STAMP) ## the speed table of docs/reference/speed.md, side by side in one run
+	$(BIN)/python -m benchmarks
 
 clean: ## remove what the targets above made
 	rm -rf $(BUILD)

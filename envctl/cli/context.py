@@ -8,10 +8,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-import msgspec
 
 from envctl.errors import UsageError
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 
-class Settings(msgspec.Struct, frozen=True):
+class Settings(NamedTuple):
     """The global options. Results go to standard output, everything else to standard error."""
 
     directory: Path
@@ -91,5 +90,7 @@ pass_settings = click.make_pass_decorator(Settings)
 
 def print_json(value: Any) -> None:
     """A result for programs: JSON on standard output, keys as the docs say, one final newline."""
+    import msgspec
+
     data = msgspec.json.format(msgspec.json.encode(value), indent=2)
     click.echo(data.decode())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
-import traceback
 from typing import Any, NoReturn
 
 import click
@@ -14,6 +12,8 @@ import click
 from envctl import __version__
 from envctl.cli.context import Settings
 from envctl.errors import EnvctlError
+
+INTERRUPTED, BROKEN_PIPE = 130, 141  # 128 and the signal's number, as shells have it
 
 # Name of the command -> its one line of help. The module is `envctl.cli.<name>`, loaded only when it is run.
 COMMANDS = {
@@ -100,11 +100,13 @@ def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind
         return 2
     except (KeyboardInterrupt, click.Abort):
         _say("interrupted: nothing was left half-written")
-        return 128 + signal.SIGINT
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        return BROKEN_PIPE
     except Exception:  # noqa: BLE001  # the last boundary: a defect is shown whole, with how to report it
+        import traceback
+
         traceback.print_exc()
         _say("error: this is a defect of envctl itself")
         _say("hint: please report it, with the lines above and `envctl --version`")

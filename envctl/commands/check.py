@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from envctl.commands.files import render_files
 from envctl.commands.jobs import LockOptions, prepare, wanted
-from envctl.commands.lock import render_files
 from envctl.lockfile.stale import Reason
 from envctl.model.target import Target
 
@@ -48,5 +48,5 @@ def _check(project: Path, target: Target) -> Checked:
             if not path.is_file():
                 found.append(Reason(place, "is missing"))
             elif path.read_bytes() != data:
-                found.append(Reason(place, "is not what the lockfile renders to: it was edited by hand"))
+                found.append(Reason(place, "is not what the lockfile renders to: it was edited, or written by another envctl"))
     return Checked(target=str(target), fresh=not found, reasons=tuple(found))

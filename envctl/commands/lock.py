@@ -8,16 +8,14 @@ from pathlib import Path
 
 import msgspec
 
+from envctl.commands.files import render_files
 from envctl.commands.jobs import Job, LockOptions, prepare, read_previous, wanted
 from envctl.commands.locking import Locked, Ports, make_lockfiles
 from envctl.errors import InvalidFile
 from envctl.lockfile.changes import Change, changes
-from envctl.lockfile.write import write_lockfile
 from envctl.model.lockfile import Lockfile
-from envctl.model.manifest import sha256
 from envctl.model.platform import Platform
 from envctl.model.target import Target
-from envctl.render import dockerfile, dockerignore
 from envctl.system.files import write_atomically
 
 
@@ -80,16 +78,6 @@ def lock(project: Path, names: Sequence[str], options: LockOptions, ports: Ports
     written = tuple(str(path.relative_to(project)) for path in changed)
     results = tuple(_result(locked[t], locked, written) for t in targets)
     return LockResult(targets=results, written=written, dry_run=options.dry_run, seconds=time.monotonic() - started)
-
-
-def render_files(project: Path, target: Target, lockfile: Lockfile, *, resolved: bool) -> dict[Path, bytes]:
-    """The target's files by their places, the lockfile first. An unchanged lockfile keeps its bytes on disk."""
-    data = write_lockfile(lockfile) if resolved else (project / target.lockfile).read_bytes()
-    files = {project / target.lockfile: data}
-    if lockfile.envctl.image is not None:
-        files[project / target.dockerfile] = dockerfile.render(lockfile, lock_digest=sha256(data)).encode()
-        files[project / target.dockerignore] = dockerignore.render(lockfile).encode()
-    return files
 
 
 def _same(path: Path, data: bytes) -> bool:

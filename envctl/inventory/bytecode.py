@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from envctl.inventory import recompiler
-from envctl.inventory.isolation import isolated, processors
+from envctl.inventory.workers import processors, share
 from envctl.model.inventory import Bytecode
 
 _BATCH = 8
@@ -57,29 +54,18 @@ def recompile(tasks: Sequence[Task], interpreter: str, *, workers: int | None = 
 
 
 def _round(tasks: Sequence[Task], interpreter: str, workers: int, size: int) -> dict[bytes, Bytecode]:
-    if not tasks:
-        return {}
-    command, environment = isolated(Path(recompiler.__file__), interpreter)
-    batches = -(-len(tasks) // size)
-    helpers: list[subprocess.Popen[bytes]] = []
-    found: dict[bytes, Bytecode] = {}
-    with tempfile.TemporaryFile() as listing, tempfile.TemporaryFile() as tokens:
-        listing.write(b"".join(task.fields() for task in tasks))
-        listing.flush()
-        # Numbers lie in a file whose position all workers share, so that any number of them fits.
-        tokens.write(b"".join(number.to_bytes(4, "little") for number in range(batches)))
-        tokens.flush()
-        os.lseek(tokens.fileno(), 0, os.SEEK_SET)
-        try:
-            for _ in range(workers):
-                helpers.append(_start([*command, str(tokens.fileno()), str(size)], environment, listing, tokens))
-            for helper in helpers:
-                found.update(_answers(helper.communicate()[0], tasks))
-        except OSError:
-            return found
-        finally:
-            for helper in helpers:
-                if helper.poll() is None:
-                    helper.kill()
-                    helper.communicate()
+    output = share(
+        Path(recompiler.__file__),
+        b"".join(task.fields() for task in tasks),
+        -(-len(tasks) // size),
+        workers=workers,
+        arguments=[str(size)],
+        interpreter=interpreter,
+    )
+    known = {status.value: status for status in Bytecode}
+    found = {}
+    for line in output.decode("ascii", "replace").split("\n")[:-1]:
+        number, _, status = line.partition(" ")
+        if status in known and number.isdecimal() and int(number) < len(tasks):
+            found[tasks[int(number)].pyc] = known[status]
     return found

@@ -1,8 +1,7 @@
 """Hash regular files. Standard library only: also run as a script by an isolated interpreter (`-I -S`).
 
-As a script it reads batches of paths from standard input (paths separated by one NUL, batches by two), takes batch
-numbers from the pipe whose descriptor is its argument until that is empty, and writes for each batch a line with the
-number, a line for each path, and an empty line.
+As a script it is a worker (`workers.py`): the listing is batches of paths (paths separated by one NUL, batches by two),
+the answer to a batch is a line with its number, a line for each path, and an empty line.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ def answer(path: bytes) -> str:
 
 
 def take(numbers: int, batches: list[list[bytes]]) -> dict[int, list[str]]:
-    """Hash batches, the number of each taken from the pipe that all workers share, until it is empty."""
+    """Hash batches, the number of each taken from the file that all workers share, until none is left."""
     answers = {}
     while number := os.read(numbers, 4):
         batch = int.from_bytes(number, "little")
@@ -85,10 +84,10 @@ def take(numbers: int, batches: list[list[bytes]]) -> dict[int, list[str]]:
 
 def main() -> None:
     """The script's side of `envctl.inventory.hashing`."""
-    listing = os.pread(0, os.fstat(0).st_size, 0)  # all workers share the file, and with it its position
+    listing = os.pread(0, os.fstat(0).st_size, 0)
     batches = [batch.split(b"\0") for batch in listing.split(b"\0\0")]
     for batch, answers in take(int(sys.argv[1]), batches).items():
-        sys.stdout.write("\n".join([str(batch), *answers, "", ""]))
+        os.write(1, "\n".join([str(batch), *answers, "", ""]).encode("utf-8", "replace"))
 
 
 if __name__ == "__main__":

@@ -1,24 +1,18 @@
 """Hash many files on all processors: the largest first, in batches that whoever is free takes next.
 
-This process is one of the workers; the others are isolated interpreters that run `hasher.py` and nothing else, so that
-neither variables of the caller nor anything in an environment reaches them.
+This process is one of the workers.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 from envctl.inventory import hasher
-from envctl.inventory.isolation import isolated, processors
+from envctl.inventory.workers import processors, share
 
 _BATCH_BYTES = 4 * 2**20
 _BATCH_FILES = 100
-_MOST_BATCHES = 8_000  # their numbers, four bytes each, fit into a pipe
 _WORTH_A_WORKER = 32 * 2**20  # starting an interpreter takes about as long as hashing this many bytes
 _FILE = 32 * 2**10  # opening a file takes about as long as hashing this many bytes
 _MOST_WORKERS = 8
@@ -46,53 +40,28 @@ def hash_files(files: Sequence[tuple[bytes, int]], *, workers: int | None = None
 
 
 def _batches(ordered: Sequence[tuple[bytes, int]]) -> list[list[bytes]]:
-    most = max(_BATCH_FILES, len(ordered) // (_MOST_BATCHES // 2))
-    space = max(_BATCH_BYTES, sum(size for _, size in ordered) // (_MOST_BATCHES // 2))
     batches: list[list[bytes]] = []
     room = -1
     for path, size in ordered:
-        if room < size or len(batches[-1]) == most:
+        if room < size or len(batches[-1]) == _BATCH_FILES:
             batches.append([])
-            room = space
+            room = _BATCH_BYTES
         batches[-1].append(path)
         room -= size
     return batches
 
 
 def _shared(batches: list[list[bytes]], workers: int) -> dict[int, list[str]]:
-    command, environment = isolated(Path(hasher.__file__))
-    numbers, fill = os.pipe()
-    helpers: list[subprocess.Popen[bytes]] = []
-    with tempfile.TemporaryFile() as listing:
-        try:
-            with os.fdopen(fill, "wb") as pipe:
-                pipe.write(b"".join(number.to_bytes(4, "little") for number in range(len(batches))))
-            listing.write(b"\0\0".join(b"\0".join(batch) for batch in batches))
-            listing.flush()
-            helpers.extend(_start([*command, str(numbers)], environment, numbers, listing) for _ in range(workers - 1))
-            answers = hasher.take(numbers, batches)
-            for helper in helpers:
-                answers.update(_read(helper.communicate()[0], batches))
-            return answers
-        finally:
-            os.close(numbers)
-            for helper in helpers:
-                if helper.poll() is None:
-                    helper.kill()
-                    helper.communicate()
-
-
-def _start(
-    command: Sequence[str], environment: dict[str, str], numbers: int, listing: IO[bytes]
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        env=environment,
-        pass_fds=(numbers,),
-        stdin=listing,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+    answers: dict[int, list[str]] = {}
+    output = share(
+        Path(hasher.__file__),
+        b"\0\0".join(b"\0".join(batch) for batch in batches),
+        len(batches),
+        workers=workers - 1,
+        meanwhile=lambda numbers: answers.update(hasher.take(numbers, batches)),
     )
+    answers.update(_read(output, batches))
+    return answers
 
 
 def _read(output: bytes, batches: list[list[bytes]]) -> dict[int, list[str]]:

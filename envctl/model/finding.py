@@ -35,3 +35,33 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     path: str | None = None
     expected: str | None = None
     found: str | None = None
+
+
+class PackageSet(msgspec.Struct, frozen=True, kw_only=True):
+    """Environment digests, `sha256:<hex>`: of the lockfile, and of what was found."""
+
+    expected: str
+    found: str
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What was looked at: distributions found, regular files, their bytes."""
+
+    packages: int
+    files: int
+    bytes: int
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """How one environment compares with its lockfile.
+
+    Attributes:
+        scope: what the verdict covers, in the words of docs/reference/report.md. What is missing from it is not covered.
+        findings: the worst first, then by package and path.
+    """
+
+    verdict: Verdict
+    scope: tuple[str, ...]
+    package_set: PackageSet
+    findings: tuple[Finding, ...]
+    counts: Counts

@@ -58,16 +58,25 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
         asked: whether the interpreter itself said so (isolated, from outside); otherwise it is pyvenv.cfg's word.
         implementation: `cpython`, in lower case; None where nothing says it.
         home: the folder of the base interpreter, as pyvenv.cfg says it.
-        home_exists: whether there is such a folder with an interpreter in it.
-        real: real paths of the base interpreters found in `home`, with the sha256 of each (for copies).
+        executables: real path of each interpreter in `home` -> its sha256 (64 hex digits), which a copy must have;
+            empty where there is none.
+        activators: templates of activation scripts in its `venv` module, by file name.
+        bundled: wheels in its `ensurepip` module (absolute paths), with which it seeds environments.
     """
 
     version: str | None = None
     asked: bool = False
     implementation: str | None = None
     home: str | None = None
-    home_exists: bool = False
-    real: Mapping[str, str] = {}
+    executables: Mapping[str, str] = {}
+    activators: Mapping[str, bytes] = {}
+    bundled: tuple[str, ...] = ()
+
+    @property
+    def minor(self) -> tuple[int, int] | None:
+        """(3, 11) of 3.11.9."""
+        parts = (self.version or "").split(".")
+        return (int(parts[0]), int(parts[1])) if len(parts) > 1 and parts[0].isdecimal() and parts[1].isdecimal() else None
 
 
 class Bytecode(str, Enum):

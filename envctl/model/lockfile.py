@@ -243,7 +243,7 @@ class Lockfile(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_d
             if len(package.wheels) == 1:
                 fitting = list(package.wheels)
             else:
-                fitting = [w for w in package.wheels if not parse_wheel_filename(w.name)[3].isdisjoint(tags)]
+                fitting = [w for w in package.wheels if any(tag in tags for tag in parse_wheel_filename(w.name)[3])]
             if len(fitting) != 1:
                 raise ValueError(f"{package.name} {package.version} has {len(fitting)} wheels for {platform}, not one")
             chosen.append((package, fitting[0]))

@@ -9,6 +9,7 @@ sorted lines `<name>==<version> <content digest>`. See docs/reference/digests.md
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -22,17 +23,18 @@ def sha256(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def _escape(path: str) -> tuple[str, str]:
-    if not any(c in path for c in "\\\n\r"):
-        return "", path
-    return "\\", path.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+_SPECIAL = re.compile(r"[\\\n\r]")
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
+_ESCAPED = re.compile(r"\\(.)")
+_LINE = re.compile(r"(\\?)([0-9a-f]{64})  ((?:site|bin|include|prefix)/.+)\n")
+
+
+def _escape(path: str) -> str:
+    return _SPECIAL.sub(lambda match: _ESCAPES[match[0]], path)
 
 
 def _unescape(path: str) -> str:
-    out, rest = [], iter(path)
-    for char in rest:
-        out.append({"n": "\n", "r": "\r"}.get(code := next(rest, ""), code) if char == "\\" else char)
-    return "".join(out)
+    return _ESCAPED.sub(lambda match: {"n": "\n", "r": "\r"}.get(match[1], match[1]), path)
 
 
 def _order(path: str) -> bytes:
@@ -47,28 +49,31 @@ class Manifest(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, files: Mapping[str, str]) -> Manifest:
         """Make a manifest of paths and hex digests in any order."""
-        return cls(dict(sorted(files.items(), key=lambda item: _order(item[0]))))
+        # Code points are in the order of their UTF-8 bytes; only bytes that are no UTF-8 must be looked at as such.
+        key = None if "".join(files).isascii() else _order
+        return cls({path: files[path] for path in sorted(files, key=key)})
 
     @classmethod
     def parse(cls, data: bytes) -> Manifest:
         """Read what `text` wrote; ValueError when it is anything else."""
-        files = {}
-        for number, line in enumerate(data.decode("utf-8", "surrogateescape").split("\n")[:-1], 1):
-            digest, path = line[:66].lstrip("\\")[:64], line
-            mark = line.startswith("\\")
-            path = line[67:] if mark else line[66:]
-            gap = line[65:67] if mark else line[64:66]
-            if len(digest) != 64 or gap != "  " or not path.startswith(ROOTS):
-                raise ValueError(f"line {number} of a manifest is malformed")
-            files[_unescape(path) if mark else path] = digest
-        return cls.of(files)
+        text = data.decode("utf-8", "surrogateescape")
+        rows = _LINE.findall(text)
+        if "\\" in text:
+            rows = [(mark, digest, _unescape(path) if mark else path) for mark, digest, path in rows]
+        manifest = cls.of({path: digest for _, digest, path in rows})
+        if manifest.text() != data:
+            raise ValueError("the text is no manifest in its canonical form")
+        return manifest
 
     def text(self) -> bytes:
         """The manifest's canonical bytes."""
-        lines = []
-        for path, digest in self.files.items():
-            mark, escaped = _escape(path)
-            lines.append(f"{mark}{digest}  {escaped}\n")
+        if _SPECIAL.search("".join(self.files)) is None:
+            lines = [f"{digest}  {path}\n" for path, digest in self.files.items()]
+        else:
+            lines = [
+                f"\\{digest}  {_escape(path)}\n" if _SPECIAL.search(path) else f"{digest}  {path}\n"
+                for path, digest in self.files.items()
+            ]
         return "".join(lines).encode("utf-8", "surrogateescape")
 
     def digest(self) -> str:

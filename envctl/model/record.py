@@ -7,11 +7,11 @@ specification (packaging.python.org).
 from __future__ import annotations
 
 import base64
-import binascii
 import configparser
 import csv
 import io
 import re
+from collections.abc import Container
 from pathlib import PurePosixPath
 
 import msgspec
@@ -21,10 +21,14 @@ INSTALLER_FILES = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.jso
 SIGNATURES = frozenset({"RECORD.jws", "RECORD.p7s"})
 _SCHEMES = {"purelib": "site/", "platlib": "site/", "scripts": "bin/", "data": "prefix/"}
 _PREFIX_SITE = re.compile(r"prefix/(?:lib|lib64)/python\d+\.\d+/(?:site|dist)-packages/(?=.)")
+_PREFIX_INCLUDE = re.compile(r"prefix/include/site/python\d+\.\d+/(?=.)")
+_DIGEST = re.compile(r"sha256=([A-Za-z0-9_-]{43})")
+_PLAIN_ROW = re.compile(r"^([^,\"\r\n]+),(?:sha256=([A-Za-z0-9_-]{43}))?,([0-9]{0,19})\r?$", re.MULTILINE)
+_LEAVES = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\0]|^[A-Za-z]:")
 _ENTRY_POINT = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(?:\[.*\]\s*)?")
 
 
-class RecordEntry(msgspec.Struct, frozen=True):
+class RecordEntry(msgspec.Struct, frozen=True, gc=False):
     """One row of a RECORD: path as written, sha256 as 64 hex digits where it says one, size in bytes where it does."""
 
     path: str
@@ -37,50 +41,88 @@ def parse_record(data: bytes) -> tuple[RecordEntry, ...]:
     text = data.decode("utf-8", "surrogateescape")
     if "\0" in text:
         raise ValueError("RECORD holds a NUL character")
-    entries, seen = [], set()
+    rows = _PLAIN_ROW.findall(text)
+    if len(rows) == text.count("\n") + (not text.endswith("\n")) and '"' not in text:
+        entries = _plain_entries(rows)
+    else:
+        entries = _csv_entries(text)
+    if len({entry.path for entry in entries}) != len(entries):
+        seen: set[str] = set()
+        twice = next(e.path for e in entries if e.path in seen or seen.add(e.path))  # type: ignore[func-returns-value]
+        raise ValueError(f"RECORD names a path twice: {twice!r}")
+    return entries
+
+
+def _plain_entries(rows: list[tuple[str, str, str]]) -> tuple[RecordEntry, ...]:
+    """Rows as nearly every tool writes them, many at once: a stack of packages has 100,000."""
+    # Each digest is 43 characters, 258 bits; with one more that is 33 bytes, the last of which is not wanted.
+    digests = [digest for _, digest, _ in rows if digest]
+    hexes = base64.urlsafe_b64decode("A".join([*digests, ""])).hex()
+    places = iter(range(0, len(hexes), 66))
+    return tuple(
+        RecordEntry(path, hexes[place : place + 64], int(size) if size else None)
+        if digest and (place := next(places)) >= 0
+        else RecordEntry(path, None, int(size) if size else None)
+        for path, digest, size in rows
+    )
+
+
+def _csv_entries(text: str) -> tuple[RecordEntry, ...]:
+    entries = []
     try:
         for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), strict=True), 1):
             if not row:
                 continue
             path, digest, size = (*row, "", "")[:3]
-            if not path or len(row) > 3 or path in seen:
-                raise ValueError(f"RECORD line {number} is malformed or names a path twice: {path!r}")
-            seen.add(path)
-            entries.append(RecordEntry(path, _hex(digest), int(size) if size.isdecimal() and size.isascii() else None))
+            if not path or len(row) > 3:
+                raise ValueError(f"RECORD line {number} is malformed")
+            number_said = int(size) if size.isdecimal() and size.isascii() and len(size) < 20 else None
+            entries.append(RecordEntry(path, _hex(digest), number_said))
     except csv.Error as error:
         raise ValueError(f"RECORD is not CSV: {error}") from error
     return tuple(entries)
 
 
 def _hex(digest: str) -> str | None:
-    algorithm, _, value = digest.partition("=")
-    if algorithm != "sha256" or len(value) != 43:
-        return None
-    try:
-        return binascii.hexlify(base64.b64decode(value + "=", altchars=b"-_", validate=True)).decode()
-    except (ValueError, binascii.Error):
-        return None
+    match = _DIGEST.fullmatch(digest)
+    return None if match is None else base64.urlsafe_b64decode(match[1] + "=").hex()
 
 
 def safe_member(path: str) -> bool:
-    """Whether an archive member's path stays in the place it is unpacked to."""
-    return (
-        bool(path) and "\0" not in path and not path.startswith(("/", "\\")) and ".." not in PurePosixPath(path).parts
-    )
+    """Whether an archive member's path stays in the place it is unpacked to, and names it in one way only.
+
+    Refused are absolute paths, `..`, backslashes, drive letters and NUL, and spellings such as `a//b` and `./a`.
+    """
+    if not path:
+        return False
+    # Nearly every path passes these cheap tests; the expression decides about the others.
+    plain = "./" not in path and "//" not in path and path[0] != "/" and path[-1] not in "./"
+    return (plain and "\\" not in path and "\0" not in path and path[1:2] != ":") or _LEAVES.search(path) is None
 
 
 def is_bytecode(path: str) -> bool:
-    """Whether installers treat the path as bytecode: anything cached, compiled from a source beside it."""
+    """Whether the path is cached bytecode (PEP 3147), which installers write, replace and drop as they like."""
     return path.endswith(".pyc") and PurePosixPath(path).parent.name == "__pycache__"
 
 
-def installed_path(member: str, *, dist_info: str, name: str) -> str | None:
+def bytecode_source(path: str) -> str | None:
+    """The source that cached bytecode belongs to: `a/b.py` of `a/__pycache__/b.cpython-311.opt-1.pyc`; else None."""
+    if not is_bytecode(path):
+        return None
+    folder, _, name = path.rpartition("/")
+    stem = re.sub(r"\.opt-\w+$", "", name.removesuffix(".pyc")).rpartition(".")[0]
+    return f"{folder.removesuffix('__pycache__')}{stem}.py"
+
+
+def installed_path(member: str, *, dist_info: str, name: str, members: Container[str] = ()) -> str | None:
     """The manifest path of a wheel's member, or None where the manifest does not count it.
 
     Args:
         member: the path in the archive.
         dist_info: the wheel's own `NAME-VERSION.dist-info`.
         name: the distribution's name as its file name spells it, under which headers are installed.
+        members: all members of the wheel. Cached bytecode counts only where its source is not among them, because
+            no installer makes it anew then; without `members`, none counts.
 
     Raises:
         ValueError: for an unknown installation scheme or a path that would leave its place.
@@ -101,14 +143,22 @@ def installed_path(member: str, *, dist_info: str, name: str) -> str | None:
             raise ValueError(f"the member {member!r} is in no known installation scheme")
     else:
         path = "site/" + member
-    return None if is_bytecode(path) else canonical(path)
+    if path.endswith(".pyc") and (source := bytecode_source(member)) is not None and (not members or source in members):
+        return None
+    return canonical(path)
 
 
 def canonical(path: str) -> str:
-    """One name for one place: `prefix/bin/x` is `bin/x`, the site directory under the prefix is `site/`."""
+    """One name for one place: `prefix/bin/x` is `bin/x`; site and include directories lie under the prefix too."""
+    if not path.startswith("prefix/"):
+        return path
     if path.startswith("prefix/bin/"):
         return path.removeprefix("prefix/")
-    return _PREFIX_SITE.sub("site/", path, count=1)
+    if (match := _PREFIX_SITE.match(path)) is not None:
+        return "site/" + path[match.end() :]
+    if (match := _PREFIX_INCLUDE.match(path)) is not None:
+        return "include/" + path[match.end() :]
+    return path
 
 
 def entry_point_scripts(data: bytes) -> dict[str, str]:

@@ -7,5 +7,6 @@
 from envctl.profile.inputs import assemble, load, resolve_name, targets
 from envctl.profile.json_schema import schema
 from envctl.profile.moment import cutoff
+from envctl.profile.positions import spell
 
-__all__ = ["assemble", "cutoff", "load", "resolve_name", "schema", "targets"]
+__all__ = ["assemble", "cutoff", "load", "resolve_name", "schema", "spell", "targets"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ from envctl.model.target import NAME, PROFILES
 from envctl.profile.merge import Layer, Node, layer, merge
 from envctl.profile.shape import check_file
 from envctl.profile.show import did_you_mean, show
-from envctl.profile.source import Source, read_toml
+from envctl.profile.source import Source, parse_toml, read_toml
 
 _OWN = frozenset({"extends", "variants", "default-variant"})
 _DEEPEST = 50
@@ -42,10 +43,11 @@ class Chain(msgspec.Struct, frozen=True):
 
 
 class Profiles:
-    """The profile files of a project folder. Each is read and checked once."""
+    """The profile files of a project folder. Each is read and checked once; `unwritten` are texts not yet on disk."""
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Path, unwritten: Mapping[str, str] | None = None) -> None:
         self.project = project
+        self._unwritten = unwritten or {}
         self._read: dict[str, Source] = {}
 
     def names(self) -> tuple[str, ...]:
@@ -132,7 +134,8 @@ class Profiles:
     def _source(self, name: str) -> Source:
         if name not in self._read:
             shown = PROFILES / f"{name}.toml"
-            source = read_toml(self.project / shown, str(shown))
+            text = self._unwritten.get(name)
+            source = read_toml(self.project / shown, str(shown)) if text is None else parse_toml(text, str(shown))
             check_file(source)
             self._read[name] = source
         return self._read[name]

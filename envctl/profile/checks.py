@@ -36,8 +36,9 @@ _PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _REFERENCE = re.compile(
     rf"(?P<name>(?:{_HOST}/)?{_PART}(?:/{_PART})*)(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
 )
+_HUGE_NUMBER = re.compile(r"[0-9]{100}")
 _LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
-_PATHLIKE = re.compile(r"[./~\\]|[A-Za-z]:[/\\]|[A-Za-z+]+://|file:|.*\.(?:whl|zip|tar\.gz)$")
+_PATHLIKE = re.compile(r"[./~\\]|[A-Za-z]:[/\\]|[A-Za-z+]+://|file:|[^@]*\.(?:whl|zip|tar\.gz)$")
 
 
 class Unfit(Exception):
@@ -68,6 +69,8 @@ def _requirement(value: str) -> Any:
     expected = 'a PEP 508 requirement such as "numpy>=2,<3"'
     if _PATHLIKE.match(value.strip()):
         raise Unfit("is a path or an address, not a requirement", expected, hint=_NOT_FROM_INDEX)
+    if _HUGE_NUMBER.search(value):  # Python refuses to read such a number later, where nobody expects it
+        raise Unfit("is not a requirement", expected)
     try:
         requirement = Requirement(value)
     except RecursionError as error:
@@ -212,7 +215,6 @@ def _address(value: str) -> Any:
         raise Unfit(
             "holds credentials",
             "an address without them",
-            found=f"{url.scheme}://***@{url.hostname or ''}{url.path}",
             hint="put them into ~/.netrc, or into the environment of whoever locks",
         )
     if url.scheme not in ("http", "https") or not url.hostname or not port_is_valid:

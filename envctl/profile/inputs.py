@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,12 @@ def load(project: Path, target: Target) -> Inputs:
     return assemble(project, target)[0]
 
 
-def assemble(project: Path, target: Target) -> tuple[Inputs, Chain, Node]:
-    """The same, with the chain of files and the merged tree, for those who show where values come from."""
-    chain = Profiles(project).existing(target.profile)
+def assemble(project: Path, target: Target, unwritten: Mapping[str, str] | None = None) -> tuple[Inputs, Chain, Node]:
+    """The same, with the chain of files and the merged tree, for those who show where values come from.
+
+    `unwritten` holds texts of profiles by name, which are checked before they are written.
+    """
+    chain = Profiles(project, unwritten).existing(target.profile)
     _has_variant(chain, target)
     root = chain.merged(target.variant)
     profile = checked(target, root)

@@ -20,9 +20,8 @@ _ENTRIES = ("Index", "ImageFile")  # entries of lists are whole; tables are put 
 
 def schema() -> dict[str, Any]:
     """The schema of a file in `profiles/`: the merged profile's keys, none required, and what only files say."""
-    (_, own), parts = msgspec.json.schema_components([Profile, FileKeys], ref_template="#/$defs/{name}")
+    _, parts = msgspec.json.schema_components([Profile, FileKeys], ref_template="#/$defs/{name}")
     definitions = {name: _plain(part) for name, part in sorted(parts.items())}
-    del own
     keys, more = definitions.pop("Profile")["properties"], definitions.pop("FileKeys")["properties"]
     for name, part in definitions.items():
         if name not in _ENTRIES:
@@ -60,7 +59,7 @@ def text() -> bytes:
 
 def _plain(part: Any) -> Any:
     """Without null, which TOML has not, and without the defaults that only say "nothing"."""
-    if isinstance(part, list):
+    if isinstance(part, (list, tuple)):
         return [_plain(item) for item in part]
     if not isinstance(part, dict):
         return part
@@ -77,4 +76,4 @@ def _plain(part: Any) -> Any:
 
 
 def _says_nothing(value: object) -> bool:
-    return value is None or value in ("", [], {}) or isinstance(value, dict)
+    return value is None or value in ("", (), []) or isinstance(value, dict)

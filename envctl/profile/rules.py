@@ -41,7 +41,7 @@ def identity(generic: str, entry: object) -> object:
 
 
 def removal(generic: str, entry: object) -> str | None:
-    """The name after "!" where an entry takes an inherited one away."""
-    if generic in VECTORS or not isinstance(entry, str) or not entry.startswith("!"):
+    """The name after "!" where an entry takes an inherited one away. Lists inside list entries are never merged."""
+    if generic in VECTORS or "[]" in generic or not isinstance(entry, str) or not entry.startswith("!"):
         return None
     return entry[1:]

@@ -143,8 +143,10 @@ def _elsewhere(key: str, path: Path_) -> str | None:
         return f"{key} belongs at the top of the file, before the first [table]"
     for name, kind in fields(Profile).items():
         table = _choose(kind, {})
-        if isinstance(table, inspect.StructType) and key in {field.encode_name for field in table.fields}:
-            return f"{key} belongs in [{name}]"
+        if isinstance(table, inspect.StructType) and name != "conda":
+            near = nearest(key, [field.encode_name for field in table.fields])
+            if near is not None:
+                return f"{near} belongs in [{name}]"
     return None
 
 

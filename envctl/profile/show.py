@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable
 
 _FOUND = len("  found:    ")  # what stands before the value in a message
 _LIMIT = 100
 _CUTOFF = 0.6
+_USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
 
 
 def show(value: object) -> str:
-    """A value as a message shows it: on one line, cut where it is long, every invisible character escaped."""
+    """A value as a message shows it: on one line, cut where it is long, without a URL's credentials."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
+        value = _USERINFO.sub("***@", value)
         short = value if len(value) <= _LIMIT else value[: _LIMIT - 1] + "…"
         return quote(short)
     if isinstance(value, dict):

@@ -70,9 +70,13 @@ def read_toml(path: Path, shown: str) -> Source:
         FileNotFoundError: it does not exist.
         InvalidFile: it is unreadable, no UTF-8, or no TOML (with the line where that can be said).
     """
+    return parse_toml(read_text(path, shown=shown, limit=LIMIT), shown)
+
+
+def parse_toml(text: str, shown: str) -> Source:
+    """The same of a text that is at hand."""
     import tomli
 
-    text = read_text(path, shown=shown, limit=LIMIT)
     hidden = _DIRECTIONS.search(text)
     if hidden is not None:
         raise InvalidFile(

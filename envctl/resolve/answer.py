@@ -99,7 +99,7 @@ def _applicable(packages: tuple[_Package, ...], question: Question) -> Iterator[
 def _pin(package: _Package, question: Question) -> Pin:
     name = normalised(package.name)
     if package.archive is not None:
-        wheels = (_direct(name, package.archive, question),)
+        wheels: tuple[Candidate, ...] = (_direct(name, package.archive, question),)
     elif package.vcs is not None or package.directory is not None:
         raise _not_a_wheel(name, question)
     else:
@@ -150,7 +150,9 @@ def filename_of(url: str) -> str:
 
 
 def _not_a_wheel(name: str, question: Question) -> NoResolution:
-    asked = [r for r in question.requirements if normalised(re.split(r"[^\w.-]", r.text.strip(), maxsplit=1)[0]) == name]
+    asked = [
+        r for r in question.requirements if normalised(re.split(r"[^\w.-]", r.text.strip(), maxsplit=1)[0]) == name
+    ]
     return NoResolution(
         f"{question.label}: {name} is asked for as something other than a wheel at an http(s) address",
         file=asked[0].file if asked else None,

@@ -17,7 +17,6 @@ import msgspec
 from envctl.errors import InvalidFile
 from envctl.model.platform import Libc, Platform
 from envctl.model.profile import Index
-from envctl.resolve.binding import variable
 from envctl.resolve.interface import Question
 
 PROJECT = "envctl-asks-on-behalf-of-a-profile"
@@ -93,7 +92,10 @@ def own_cutoff(index: Index) -> bool | datetime:
     if isinstance(text, bool):
         return text
     try:
-        found = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text.strip()))
+        date = re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()) is not None
+        found = datetime.fromisoformat(
+            f"{text.strip()}T00:00:00+00:00" if date else re.sub("[zZ]$", "+00:00", text.strip())
+        )
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
@@ -101,7 +103,7 @@ def own_cutoff(index: Index) -> bool | datetime:
             f"the index {index.name!r} has a cutoff that is no moment",
             key="resolver.index",
             found=f'exclude-newer = "{text}"',
-            expected='a moment such as "2026-11-01T00:00:00Z", or false',
+            expected='a moment such as "2026-11-01T00:00:00Z" (a span would mean another one tomorrow), or false',
         )
     return found
 
@@ -162,6 +164,10 @@ def arguments(question: Question, *, uv: str, python: str) -> list[str]:
     return command
 
 
+def _variable(key: str, what: str) -> str:
+    return f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', key.upper())}_{what}"
+
+
 def environment(environ: Mapping[str, str], folder: Path, sources: Iterable[Source] = ()) -> dict[str, str]:
     """The whole environment of uv: how to reach a network from `environ`, the credentials of the sources, no more."""
     env = {name: environ[name] for name in _PASSED if name in environ}
@@ -170,5 +176,5 @@ def environment(environ: Mapping[str, str], folder: Path, sources: Iterable[Sour
     for source in sources:
         if source.credentials is not None:
             user, password = source.credentials
-            env |= {variable(source.key, "USERNAME"): user, variable(source.key, "PASSWORD"): password}
+            env |= {_variable(source.key, "USERNAME"): user, _variable(source.key, "PASSWORD"): password}
     return env

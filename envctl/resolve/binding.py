@@ -1,11 +1,10 @@
-"""Which index a distribution belongs to, and credentials taken out of addresses. Pure."""
+"""Which index a distribution belongs to. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import msgspec
 
@@ -63,27 +62,3 @@ def _matches(name: str, pattern: str) -> bool:
     if "[" in pattern:
         return fnmatchcase(name, pattern.lower())
     return fnmatchcase(name, normalised(pattern))
-
-
-def variable(index: str, what: str) -> str:
-    """The environment variable that holds an index's user name or password: `UV_INDEX_ACME_USERNAME`."""
-    return f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', index.upper())}_{what}"
-
-
-def without_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
-    """The address, and the user name and password that stood in it (percent-decoded)."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url, None
-    user, _, host = parts.netloc.rpartition("@")
-    name, _, password = user.partition(":")
-    return urlunsplit(parts._replace(netloc=host)), (unquote(name), unquote(password))
-
-
-def credentials(index: Index, environ: Mapping[str, str]) -> tuple[str, tuple[str, str] | None]:
-    """The index's address without credentials, and those that the environment (else the address) has for it."""
-    url, own = without_credentials(index.url)
-    name, password = (environ.get(variable(index.name, what)) for what in ("USERNAME", "PASSWORD"))
-    if name is None and password is None:
-        return url, own
-    return url, (name or "", password or "")

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime, timezone
-from urllib.parse import urlsplit
-
-import msgspec
+from collections.abc import Iterator, Sequence
 
 from envctl.errors import EnvctlError, IndexFailed, NoResolution, ToolFailed
-from envctl.model.profile import Index, Requirement
+from envctl.model.profile import Requirement
 from envctl.resolve.asking import PROJECT
-from envctl.resolve.binding import normalised, without_credentials
+from envctl.resolve.binding import normalised
+from envctl.resolve.hints import URL, Asked, hints
 from envctl.resolve.interface import Question
 from envctl.resolve.stderr import Told
 
 _WIDTH = 100
 _LONGEST = 40
-_URL = re.compile(r"https?://[^\s`)\"']+")
+_HINTS = 4
 _SENTENCE = re.compile(r"(And )?[Bb]ecause (.*?),? we can conclude that (.*?)\.?( \(\d+\))?")
 _NO_VERSIONS = re.compile(r"there (?:are no versions|is no version) of ([a-z0-9][a-z0-9-]*)(?![\w=-])")
 
@@ -39,7 +36,11 @@ _NETWORK = (
     "unexpected end of file",
 )
 _REASONS: tuple[tuple[str, str, str | None], ...] = (
-    ("dns error", "its host name is not known", "a proxy is taken from HTTPS_PROXY, names to reach without it from NO_PROXY"),
+    (
+        "dns error",
+        "its host name is not known",
+        "a proxy is taken from HTTPS_PROXY, names to reach without it from NO_PROXY",
+    ),
     ("invalid peer certificate", "its certificate is not trusted", "SSL_CERT_FILE names the certificates to trust"),
     ("Connection refused", "the connection was refused", None),
     ("operation timed out", "it did not answer in time", "UV_HTTP_TIMEOUT is the time to wait, in seconds"),
@@ -49,42 +50,6 @@ _REASONS: tuple[tuple[str, str, str | None], ...] = (
     ("Received some unexpected", "it answered what is no page of a package index", None),
 )
 _LOGIN = "credentials come from netrc, or from UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD"
-_IMPORTED_AS = {
-    "bs4": "beautifulsoup4",
-    "cv2": "opencv-python",
-    "faiss": "faiss-cpu",
-    "pil": "pillow",
-    "pytorch": "torch",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "yaml": "pyyaml",
-}
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """What a retelling knows beside uv's words.
-
-    Attributes:
-        owner: the bound index of a distribution.
-        absent: normalised names that their bound index does not have.
-        shown: addresses as uv knows them -> as users know them.
-    """
-
-    question: Question
-    owner: Callable[[str], Index | None]
-    absent: frozenset[str] = frozenset()
-    shown: Mapping[str, str] = {}
-
-    def plain(self, text: str) -> str:
-        """The text with addresses that users know, and without credentials."""
-        for inner, outer in self.shown.items():
-            text = text.replace(inner, outer)
-        return _URL.sub(lambda match: redacted(match[0]), text)
-
-
-def redacted(url: str) -> str:
-    """An address without user name and password."""
-    return without_credentials(url)[0]
 
 
 def retell(told: Told, asked: Asked, status: int) -> EnvctlError:
@@ -106,7 +71,7 @@ def _refused(told: Told, asked: Asked) -> IndexFailed | None:
     """uv calls an index that answers 401 or 403 an index without the package."""
     for hint in told.hints:
         status = re.search(r"\((40[13] [A-Za-z]+)\)|returned a (40[13] [A-Za-z]+)", hint)
-        url = _URL.search(hint)
+        url = URL.search(hint)
         if status is not None and url is not None and "was not found in" in told.everything():
             return IndexFailed(
                 "the index refuses to answer",
@@ -129,7 +94,7 @@ def _uncached(told: Told, asked: Asked) -> IndexFailed | None:
 
 def _index_failed(told: Told, asked: Asked) -> IndexFailed:
     words = told.everything()
-    url = _URL.search(words)
+    url = URL.search(words)
     answered = re.search(r"\((\d{3} [^)]+)\)", words)
     reason, hint = None, None
     if answered is not None:
@@ -143,21 +108,20 @@ def _index_failed(told: Told, asked: Asked) -> IndexFailed:
     place = asked.plain(url[0]).rstrip(".,") if url else None
     what = "the index could not be read" if place else asked.plain(told.headline)
     return IndexFailed(
-        f"{what} for {asked.question.label}",
+        f"{what} ({asked.question.label})",
         file=place,
         found=reason if reason != what else None,
-        details=list(_wrapped(asked.plain(told.headline))) if place and not _URL.search(told.headline) else (),
+        details=list(_wrapped(asked.plain(told.headline))) if place and not URL.search(told.headline) else (),
         hint=hint,
     )
 
 
 def _unsolvable(told: Told, asked: Asked) -> NoResolution:
     question = asked.question
-    hints = [hint for hint in dict.fromkeys(_hints(told, asked)) if hint]
     return NoResolution(
         f"{question.label}: there is no solution with Python {question.python}",
         details=list(_explained(told, asked)),
-        hint="\nhint: ".join(hints[:3]) or None,
+        hint="\nhint: ".join(list(dict.fromkeys(hints(told, asked)))[:_HINTS]) or None,
     )
 
 
@@ -184,7 +148,11 @@ def _plain_parts(sentence: str) -> Iterator[str]:
     if match is None:
         yield sentence
         return
-    yield ("and " if match[1] else "") + match[2].removesuffix(",")
+    reason = ("and " if match[1] else "") + match[2].removesuffix(",")
+    first, asks, rest = reason.partition(" and the profile asks for ")
+    yield first
+    if asks:
+        yield asks.lstrip() + rest
     if "requirements are unsatisfiable" not in match[3]:
         yield f"so {match[3]}{match[4] or ''}"
 
@@ -213,7 +181,8 @@ class Places:
     """Where the profile asks for a distribution; each is told once, at the first mention."""
 
     def __init__(self, question: Question) -> None:
-        from packaging.requirements import InvalidRequirement, Requirement as Pep508
+        from packaging.requirements import InvalidRequirement
+        from packaging.requirements import Requirement as Pep508
 
         self.asked: dict[str, list[tuple[str, str]]] = {}
         self.told: set[tuple[str, str]] = set()
@@ -250,73 +219,3 @@ _MENTION = re.compile(
 
 def _ordered(spec: str) -> str:
     return ",".join(sorted(part.strip() for part in spec.split(",") if part.strip()))
-
-
-def _hints(told: Told, asked: Asked) -> Iterator[str | None]:
-    words = told.everything()
-    for name in sorted(asked.absent):
-        index = asked.owner(name)
-        if index is not None and re.search(rf"of {re.escape(name)}(?![\w=-])", words):
-            yield f"{name} is looked for in {redacted(index.url)} alone, since `packages` of the index {index.name!r} has it"
-    for name in re.findall(r"([\w.-]+) was not found in the package registry", words):
-        other = _IMPORTED_AS.get(normalised(name))
-        yield f"is {name} spelled as the index spells it?" + (f" {other} is what is imported so" if other else "")
-    for hint in told.hints:
-        yield _hint(hint, told, asked)
-
-
-def _hint(hint: str, told: Told, asked: Asked) -> str | None:
-    question = asked.question
-    flat = hint.replace("\n", " ")
-    if match := re.match(r"`([^`]+)` was filtered by `exclude-newer`", flat):
-        return _hidden(match[1], flat, told, asked)
-    if match := re.match(r"Wheels are available for `([^`]+)` \(v([^)]+)\) on the following platforms?: (.*)", flat):
-        return _other_platforms(match[1], match[2], match[3].replace("`", ""), question)
-    if match := re.match(r"You require .*? for `([^`]+)` \(v([^)]+)\) with the following Python \w+ tags?: (.*)", flat):
-        return f"{match[1]} {match[2]} has wheels for {match[3].replace('`', '')} only, not for Python {question.python}"
-    if match := re.match(r"Wheels are required for `([^`]+)` because building from source is disabled", flat):
-        return f"{match[1]} has no wheel, only a source distribution, and envctl locks wheels: build one, put it into an index of yours, and bind {match[1]} to that"
-    if match := re.search(r"\(e\.g\., (?:all of: )?(.*?) only supports? (.*?)\)", flat):
-        return f"{match[1]} supports Python {match[2]} only; the profile says python = \"{question.python}\""
-    if match := re.match(r"Pre-releases are available for `([^`]+)` .*?\(e\.g\., ([^)]+)\)", flat):
-        return f"{match[1]} {match[2]} is a pre-release, taken where a requirement names one: \"{match[1]}>={match[2]}\""
-    if match := re.match(r"`([^`]+)` was found on .*?, but not at the requested version \(([^)]*)\)", flat):
-        index = asked.owner(match[1])
-        bound = f"the index {index.name!r}, to which it is bound," if index else "the index"
-        return f"{bound} has {match[1]}, but no version that fits {match[2]}"
-    return asked.plain(flat.replace("`", ""))
-
-
-def _hidden(name: str, hint: str, told: Told, asked: Asked) -> str:
-    question, index = asked.question, asked.owner(name)
-    latest = re.search(r"satisfying the requirement is v(\S+?)(?:, published at (\S+?))?\.(?:\s|$)", hint)
-    where = f"the index {index.name!r}" if index else "the index"
-    if latest is None or latest[2] is None or any(f"is missing an upload date" in w and name in normalised(w) for w in told.warnings):
-        entry = f' (write `exclude-newer = false` into the index {index.name!r})' if index else ""
-        return f"{where} says no upload times of {name}, so the cutoff hides all of it{entry}"
-    cutoff: datetime | str | None = question.cutoff
-    if index is not None and isinstance(index.exclude_newer, str):
-        cutoff = index.exclude_newer
-    if isinstance(cutoff, datetime):
-        cutoff = cutoff.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"the cutoff {cutoff} hides {name} {latest[1]}, uploaded {latest[2]}; a later `exclude-newer` shows it"
-
-
-def _other_platforms(name: str, version: str, tags: str, question: Question) -> str:
-    machine = question.platform.machine
-    newer = sorted(
-        (int(minor) for minor in re.findall(rf"manylinux_2_(\d+)_{machine}\b", tags)),
-    )
-    if question.platform.os == "linux" and question.libc.family == "glibc" and newer and newer[0] > question.libc.minor:
-        return f'{name} {version} needs a newer C library than {question.libc}: libc = "glibc 2.{newer[0]}"'
-    return (
-        f"{name} {version} has wheels for {tags} only; "
-        f"\"{name}; platform_machine != '{machine}'\" leaves it out on {question.platform}"
-        if question.platform.os == "linux" and machine not in tags
-        else f"{name} {version} has wheels for {tags} only"
-    )
-
-
-def host_of(url: str) -> str:
-    """The host and port of an address, without credentials."""
-    return urlsplit(redacted(url)).netloc

@@ -28,10 +28,10 @@ def read_bytes(path: Path, *, shown: object = None, limit: int = TEXT_LIMIT) -> 
         raise
     except OSError as error:
         raise InvalidFile("cannot be read", file=shown, found=error.strerror) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)  # before a file object is made of it: a folder cannot become one
+        raise InvalidFile("is not a regular file", file=shown)
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise InvalidFile("is not a regular file", file=shown)
         data = file.read(limit + 1)
     if len(data) > limit:
         raise InvalidFile("is too large", file=shown, expected=f"at most {limit:,} bytes")

@@ -8,6 +8,8 @@ said in one place. httpcore is imported with the first request.
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import hashlib
 import os
 import random
@@ -234,6 +236,8 @@ class Client:
                 if answer.status not in _REDIRECTS or "location" not in answer.headers:
                     return self._take(answer, take, expect)
                 target = _redirected(url, answer.headers["location"], asked)
+                with contextlib.suppress(BodyFailed, _Retry):
+                    collections.deque(answer.chunks(2**16), maxlen=0)  # so that the connection can be used again
             url = target
         raise IndexFailed(
             "redirects without end", file=redact(asked), expected=f"at most {_MOST_REDIRECTS} redirects"
@@ -341,9 +345,7 @@ class _Opening:
 
         import httpcore
 
-        shown, cause = redact(self._url), error.__cause__
-        while cause is not None and cause.__cause__ is not None:
-            cause = cause.__cause__
+        shown, cause = redact(self._url), _root(error)
         if self._client._closed.is_set():
             return IndexFailed("was not read to its end: the client was closed", file=shown)
         if isinstance(cause, ssl.SSLError):
@@ -368,6 +370,14 @@ class _Opening:
             return _Retry(IndexFailed("stopped answering", file=shown, found=found, hint=hint), slow=True)
         failure = IndexFailed("the connection broke", file=shown, found=_reason(cause, error), hint="try again")
         return _Retry(failure)
+
+
+def _root(error: BaseException) -> BaseException | None:
+    """What the operating system or the TLS library said; httpcore cuts `__cause__` off, but not `__context__`."""
+    cause = error.__cause__ or error.__context__
+    while cause is not None and (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
+    return cause
 
 
 def _reason(cause: BaseException | None, error: Exception) -> str:

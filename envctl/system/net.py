@@ -92,16 +92,12 @@ class Network(httpcore.NetworkBackend):
 
     @contextlib.contextmanager
     def answer_within(self, seconds: float) -> typing.Iterator[None]:
-        """The bound of all reads of this thread together until `answered`; a head that drips in cannot outlast it."""
+        """Bound all reads of this thread together, so that the head of an answer cannot drip in for ever."""
         self.deadline.moment = time.monotonic() + seconds
         try:
             yield
         finally:
             self.deadline.moment = None
-
-    def answered(self) -> None:
-        """The head is here: from now on the body's own rules hold."""
-        self.deadline.moment = None
 
 
 class Stream(httpcore.NetworkStream):

@@ -26,8 +26,9 @@ def run(
     cwd: Path | None = None,
     stdin: str = "",
     timeout: float | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Finished:
-    """Run a program to its end. `env` is its whole environment, None the caller's.
+    """Run a program to its end. `env` is its whole environment, None the caller's; `pass_fds` stay open in it.
 
     Raises:
         ToolFailed: it cannot be started, or ran longer than `timeout` seconds (and was ended).
@@ -43,6 +44,7 @@ def run(
             encoding="utf-8",
             errors="replace",
             timeout=timeout,
+            pass_fds=tuple(pass_fds),
             check=False,
         )
     except OSError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import re
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,7 +18,6 @@ FETCH_SECONDS = 15.0
 """How long fetching the exact patch release may take where another one is at hand."""
 FETCH_SECONDS_NEEDED = 600.0
 """How long it may take where nothing else would do."""
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 # Isolated and without `site`, so that no .pth file and no variable of the caller runs or changes anything.
 _PROBE = """
@@ -93,14 +94,40 @@ def given(executable: Path, wanted: str) -> Interpreter:
 
 def installed(wanted: str) -> Interpreter | None:
     """What is on this machine already: X.Y.Z, else another patch release of X.Y, else None."""
-    return _look(wanted) or _look(_minor(wanted))
+    return (
+        _own(wanted)
+        or _look(wanted)
+        or _kept_elsewhere(wanted)
+        or _look(_minor(wanted))
+        or _kept_elsewhere(_minor(wanted))
+        or _own(_minor(wanted))
+    )
+
+
+def _own(request: str) -> Interpreter | None:
+    """The interpreter below the one that runs envctl."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if request in (version, _minor(version)):
+        with contextlib.suppress(ToolFailed, UsageError):
+            return ask(Path(sys.executable))
+    return None
 
 
 def fetch(wanted: str, *, timeout: float) -> Interpreter | None:
     """Let uv fetch X.Y.Z into its own folder; None where it cannot, or not in time."""
-    command = [uv.binary(), "python", "install", "--no-config", "--no-bin", "--quiet", "--no-progress"]
+    command: list[str | Path] = [
+        uv.binary(),
+        "python",
+        "install",
+        "--no-config",
+        "--no-bin",
+        "--quiet",
+        "--no-progress",
+    ]
+    # One attempt more, not three: a machine without the way there should not wait for what it can do without.
+    env = uv.clean_environment(keep=uv.PYTHON_SOURCES) | {"UV_HTTP_RETRIES": "1"}
     try:
-        done = run([*command, _request(wanted)], env=uv.clean_environment(keep=uv.PYTHON_SOURCES), timeout=timeout)
+        done = run([*command, _request(wanted)], env=env, timeout=timeout)
     except ToolFailed:
         return None  # not in time: what uv had of it lies in its own temporary folder
     return _look(wanted) if done.status == 0 else None
@@ -135,7 +162,15 @@ def find(wanted: str, *, downloads: bool) -> Interpreter:
 
 
 def _look(request: str) -> Interpreter | None:
-    command = [uv.binary(), "python", "find", "--no-config", "--no-project", "--system", "--no-python-downloads"]
+    command: list[str | Path] = [
+        uv.binary(),
+        "python",
+        "find",
+        "--no-config",
+        "--no-project",
+        "--system",
+        "--no-python-downloads",
+    ]
     done = run([*command, _request(request)], env=uv.clean_environment(keep=uv.PYTHON_SOURCES), timeout=60)
     path = done.stdout.strip()
     if done.status != 0 or not path:
@@ -145,6 +180,33 @@ def _look(request: str) -> Interpreter | None:
         if interpreter.version == request or _minor(interpreter.version) == request:
             return interpreter
     return None
+
+
+def _kept_elsewhere(request: str) -> Interpreter | None:
+    """The newest fitting interpreter of the version managers whose folders uv does not search."""
+    for folder in _version_managers():
+        names = (entry.name for entry in folder.iterdir() if (entry / "bin" / "python").is_file())
+        fitting = [name for name in names if name == request or _minor(name) == request]
+        for name in sorted(fitting, key=_numbers, reverse=True):
+            with contextlib.suppress(ToolFailed, UsageError):
+                return ask(folder / name / "bin" / "python")
+    return None
+
+
+def _version_managers() -> Iterator[Path]:
+    home = Path.home()
+    data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share")
+    for folder in (
+        Path(os.environ.get("PYENV_ROOT") or home / ".pyenv") / "versions",
+        Path(os.environ.get("MISE_DATA_DIR") or data / "mise") / "installs/python",
+        Path(os.environ.get("ASDF_DATA_DIR") or home / ".asdf") / "installs/python",
+    ):
+        if folder.is_dir():
+            yield folder
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) if part.isdecimal() else -1 for part in version.split("."))
 
 
 def _request(version: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,8 +22,17 @@ _FOREIGN = ("PIP_", "UV_", "PYTHON", "VIRTUAL_ENV", "CONDA_", "__PYVENV_LAUNCHER
 _NETWORK = ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_HTTP_TIMEOUT", "UV_HTTP_RETRIES", "UV_KEYRING_PROVIDER")
 
 
+_lock = threading.Lock()
+
+
 def binary() -> Path:
     """The uv that was installed with envctl; ToolFailed when it is missing."""
+    with _lock:  # sysconfig, which uv's search asks, is not safe to be initialised by two threads
+        return _binary()
+
+
+@functools.cache
+def _binary() -> Path:
     from uv import find_uv_bin
 
     try:
@@ -39,6 +50,4 @@ def clean_environment(*, keep: Iterable[str] = ()) -> dict[str, str]:
         keep: names that stay nevertheless.
     """
     kept = {*keep, *_NETWORK}
-    return {
-        name: value for name, value in os.environ.items() if name in kept or not name.upper().startswith(_FOREIGN)
-    }
+    return {name: value for name, value in os.environ.items() if name in kept or not name.upper().startswith(_FOREIGN)}

@@ -1,0 +1,1 @@
+"""Speed and memory of envctl beside the tools that people use today: `make bench`."""

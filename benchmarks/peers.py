@@ -1,0 +1,53 @@
+"""Lock tools that people use today, each in its own environment, each with an empty cache before every run."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.timing import Command, environment
+
+
+def peers(folder: Path, stack: list[str], cutoff: str) -> list[Command]:
+    """pip-compile (without hashes, which take it minutes), pip lock, Poetry and PDM on the stack."""
+    tools = folder / "venv"
+    if not (tools / "bin" / "pdm").exists():
+        env = environment({})
+        subprocess.run(["uv", "venv", "--clear", "--seed", "--python", sys.executable, str(tools)], check=True, env=env)
+        wanted = ["pip>=26", "pip-tools", "poetry", "pdm"]
+        subprocess.run(["uv", "pip", "install", "--python", str(tools / "bin/python"), *wanted], check=True, env=env)
+    binaries = tools / "bin"
+    work = folder / "work"
+    cache = folder / "cache"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    (work / "requirements.in").write_text("\n".join(stack) + "\n", "utf-8")
+    names = "".join(f'  "{name}",\n' for name in stack)
+    (work / "pyproject.toml").write_text(
+        f'[project]\nname = "bench"\nversion = "0"\nrequires-python = "==3.11.*"\ndependencies = [\n{names}]\n', "utf-8"
+    )
+    env = {
+        "XDG_CACHE_HOME": str(cache),
+        "PIP_CACHE_DIR": str(cache / "pip"),
+        "POETRY_CACHE_DIR": str(cache / "poetry"),
+        "PIP_CONFIG_FILE": "/dev/null",
+        "PDM_CHECK_UPDATE": "0",
+    }
+
+    def clear() -> None:
+        shutil.rmtree(cache, ignore_errors=True)
+        for name in ("poetry.lock", "pdm.lock", "requirements.txt", "pylock.toml"):
+            (work / name).unlink(missing_ok=True)
+
+    def tool(name: str, *argv: str) -> Command:
+        return Command(name, argv, cwd=work, env=env, before=clear)
+
+    compile_argv = ("--quiet", "--no-header", "-o", "requirements.txt", "requirements.in", "--cache-dir", str(cache))
+    return [
+        tool("pip-compile", str(binaries / "pip-compile"), *compile_argv),
+        tool("pip lock", str(binaries / "pip"), "lock", "-q", "-r", "requirements.in", "-o", "pylock.toml"),
+        tool("Poetry", str(binaries / "poetry"), "lock", "-q"),
+        tool("PDM", str(binaries / "pdm"), "lock", "-q", "--exclude-newer", cutoff),
+    ]

@@ -1,0 +1,59 @@
+"""Rows of the speed table and the page that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HEAD = """# Speed
+
+Measured by `make bench` (`python -m benchmarks --write`), both sides of a row interleaved in one run, on {machine}.
+Figures are the best of several runs: noise only ever adds. A ratio compares envctl with the tool beside it; `bar` is
+what every release has to keep.
+
+| what | envctl | beside it | ratio | bar | peak memory |
+|---|---|---|---|---|---|
+"""
+TAIL = """
+The index is asked over a network, so absolute times of `lock` say as much about that as about the tools; the ratio is
+what to look at. "Nothing cached" starts every tool with an empty cache folder of its own.
+"""
+
+
+@dataclass
+class Row:
+    """One comparison. `bar` is what the ratio (or the difference, in ms) must not exceed."""
+
+    what: str
+    ours: float
+    other: str
+    theirs: float
+    bar: str
+    peak: float
+    unit: str = "s"
+    difference: bool = False
+
+    @property
+    def ratio(self) -> str:
+        """How the two compare, as the bar is stated."""
+        if self.difference:
+            return f"+{(self.ours - self.theirs) * 1000:.0f} ms"
+        if not self.theirs:
+            return "-"
+        ratio = self.ours / self.theirs
+        return f"{ratio:.2f}x" if ratio >= 0.5 else f"{1 / ratio:.1f}x faster"
+
+    def cells(self) -> list[str]:
+        """The row's cells as Markdown."""
+        scale, unit = (1000, "ms") if self.unit == "ms" else (1, "s")
+        theirs = f"{self.other} {self.theirs * scale:.2f} {unit}" if self.theirs else self.other
+        return [self.what, f"{self.ours * scale:.2f} {unit}", theirs, self.ratio, self.bar, f"{self.peak:.0f} MB"]
+
+    def __str__(self) -> str:
+        return "  ".join(self.cells())
+
+
+def document(rows: Sequence[Row], machine: str) -> str:
+    """The whole page."""
+    body = "".join("| " + " | ".join(row.cells()) + " |\n" for row in rows)
+    return HEAD.format(machine=machine) + body + TAIL

@@ -1,0 +1,117 @@
+"""The real outside of `lock`: uv, package indexes, the cache of wheel contents, the clock."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from types import TracebackType
+
+from envctl.commands.jobs import Job
+from envctl.commands.locking import Read
+from envctl.errors import InvalidFile
+from envctl.index.cache import ContentCache
+from envctl.index.contents import WheelRef, read_contents
+from envctl.index.mirrors import configured
+from envctl.model.lockfile import Installer
+from envctl.model.resolution import Candidate
+from envctl.resolve.installer import resolve_installer
+from envctl.resolve.interface import Resolver
+from envctl.resolve.uv import UvResolver
+from envctl.system.credentials import index_credentials
+from envctl.system.http import Client
+from envctl.system.process import run
+from envctl.system.uv import binary, clean_environment
+
+Progress = Callable[[str, int, int], None]
+
+
+class SystemPorts:
+    """Implements `envctl.commands.locking.Ports`.
+
+    Args:
+        offline: no network: uv's cache and the cache of contents only.
+        progress: called with what is being done, how much of how much.
+        fresh: read wheels anew, whatever the cache of contents holds.
+    """
+
+    def __init__(self, *, offline: bool, progress: Progress, fresh: bool = False) -> None:
+        self._offline = offline
+        self._progress = progress
+        self._fresh = fresh
+        self._resolver = UvResolver(default_index=configured(os.environ))
+
+    def __enter__(self) -> SystemPorts:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    @property
+    def resolver(self) -> Resolver:
+        """uv."""
+        return self._resolver
+
+    def now(self) -> datetime:
+        """This moment, in UTC, whole seconds."""
+        return datetime.now(timezone.utc).replace(microsecond=0)
+
+    def python_release(self, minor: str) -> str:
+        """The newest X.Y.Z that uv knows of X.Y; it is kept in the lockfile from then on."""
+        done = run(
+            [binary(), "python", "list", minor, "--only-downloads", "--all-versions", "--no-config", "--offline"],
+            env=clean_environment(),
+            timeout=60,
+        )
+        found = re.findall(rf"cpython-({re.escape(minor)}\.\d+)-", done.stdout)
+        if done.status != 0 or not found:
+            raise InvalidFile(
+                "the patch release of Python is not known",
+                key="python",
+                found=minor,
+                expected="X.Y.Z",
+                hint=f"write it in the profile, such as {minor}.1",
+            )
+        return str(max(found, key=lambda version: int(version.rpartition(".")[2])))
+
+    def installer(self, job: Job) -> Installer:
+        """The newest uv that the cutoff admits, for the job's platforms."""
+        return resolve_installer(
+            self._resolver,
+            cutoff=job.cutoff[0],
+            platforms=job.platforms,
+            libc=job.libc,
+            python=job.settled.python.version,
+            indexes=job.inputs.profile.resolver.index,
+            offline=self._offline,
+        )
+
+    def read(self, wheels: Sequence[Candidate], jobs: Sequence[Job]) -> dict[str, Read]:
+        """Read wheels by range, many at once, or take them from the cache by sha256."""
+        cache = None if self._fresh else ContentCache()
+        refs = {
+            wheel.url: WheelRef(filename=wheel.filename, url=wheel.url, sha256=wheel.sha256, size=wheel.size)
+            for wheel in wheels
+        }
+        indexes = {index.name: index.url for job in jobs for index in job.inputs.profile.resolver.index}
+        with Client(offline=self._offline, credentials=index_credentials(indexes, os.environ)) as client:
+            found = read_contents(
+                list(refs.values()),
+                client=client,
+                cache=cache,
+                progress=lambda done, total: self._progress("reading wheels", done, total),
+            )
+        read = {}
+        for url in refs:
+            wheel = found[url]
+            read[url] = Read(
+                manifest=wheel.content.manifest,
+                sha256=wheel.sha256,
+                size=wheel.size,
+                requires=wheel.content.requires,
+                hooks=wheel.content.hooks,
+            )
+        return read

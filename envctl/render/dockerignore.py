@@ -1,0 +1,56 @@
+"""Lockfile -> the ignore file beside its Dockerfile: nothing is in the build context but what the image takes. Pure."""
+
+from __future__ import annotations
+
+from envctl.model.lockfile import Lockfile
+from envctl.model.target import Target
+from envctl.render.escape import ignore_pattern
+
+# Where the whole project folder is asked for, what never belongs into an image: secrets, history, environments, caches.
+_NEVER = (
+    ".git",
+    ".hg",
+    ".svn",
+    ".docker",
+    ".aws",
+    ".ssh",
+    "**/.env",
+    "**/.env.*",
+    "**/.netrc",
+    "**/.pypirc",
+    "**/*.pem",
+    "**/*.key",
+    "**/.venv",
+    "venv",
+    "**/node_modules",
+    "**/.tox",
+    "**/.nox",
+    "**/.ipynb_checkpoints",
+    "**/.*_cache",
+    "**/.hypothesis",
+    "profiles/locked",
+)
+_BYTECODE = ("**/__pycache__", "**/*.pyc")
+
+
+def render(lockfile: Lockfile) -> str:
+    """The text of `Dockerfile.<target>.dockerignore`.
+
+    Raises:
+        InvalidFile: a path of the image leaves the project folder, or holds a control character.
+    """
+    envctl = lockfile.envctl
+    target = Target(envctl.profile, envctl.variant)
+    sources = (
+        [(file.source, f"image.files[{n}].source") for n, file in enumerate(envctl.image.files)] if envctl.image else []
+    )
+    if envctl.project is not None:
+        sources.append((envctl.project.path, "project.path"))
+    patterns = sorted({ignore_pattern(path, key) for path, key in sources})
+    lines = [f"# The build context of {target}: nothing but what its Dockerfile copies.", "*"]
+    if "." in patterns:
+        lines += ["!**", *_NEVER]
+        patterns.remove(".")
+    lines += [f"!{pattern}" for pattern in patterns]
+    lines += [*_BYTECODE, f"!{target.lockfile}"]
+    return "\n".join(lines) + "\n"

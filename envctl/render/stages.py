@@ -1,0 +1,332 @@
+"""The Dockerfile's stages before the last, each as its lines: pure."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from envctl.errors import InvalidFile
+from envctl.model.lockfile import Image, Installer, LockedFile, Lockfile, Python
+from envctl.model.target import Target
+from envctl.render.escape import absolute, copy_form, inside, shell
+from envctl.render.layers import Layer
+
+LOCKFILE = "/opt/envctl/pylock.toml"
+_APP = "/layers/app_files"
+_MARK = "# ---- what Dockerfiles carry"
+_HEX = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
+_PEP440 = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
+_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")
+_OS_PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9+._-]*[A-Za-z0-9+._])?(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+~:_-]+)?")
+_NETRC = "--mount=type=secret,id=netrc,target=/root/.netrc"
+_CA = "--mount=type=secret,id=ca,target=/run/secrets/ca"
+_CACHE = "--mount=type=cache,id=envctl-uv,target=/root/.cache/uv"
+_TRUST = "if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi"
+_UV = "/opt/uv/bin/uv"
+_OTHER = "the lockfile is not the one that this Dockerfile was rendered from"
+_BUILD_ENV = (
+    "HOME=/root",
+    "PYTHONDONTWRITEBYTECODE=1",
+    "UV_CACHE_DIR=/root/.cache/uv",
+    "UV_LINK_MODE=copy",
+    "UV_NO_INSTALLER_METADATA=1",
+    "UV_PYTHON_DOWNLOADS=never",
+)
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What every stage may need. `platforms`: OCI names, Linux only; `bases`: reference with digest by platform."""
+
+    lockfile: Lockfile
+    target: Target
+    image: Image
+    installer: Installer
+    platforms: tuple[str, ...]
+    bases: dict[str, str]
+    lock_digest: str
+
+    @property
+    def python(self) -> Python:
+        """The interpreter."""
+        return self.lockfile.envctl.python
+
+    @property
+    def epoch(self) -> int:
+        """The lockfile's SOURCE_DATE_EPOCH."""
+        return self.lockfile.envctl.source_date_epoch
+
+    @property
+    def musl(self) -> bool:
+        """Whether the base is Alpine's kind."""
+        return any(self.lockfile.envctl.platforms[name].libc.startswith("musl") for name in self.platforms)
+
+    @property
+    def os_packages(self) -> tuple[str, ...]:
+        """`name` or `name=version`, sorted: the image's, and what the OS's own Python needs to make environments."""
+        names = set(self.image.packages)
+        if self.python.source == "os" and not self.musl:
+            own = f"python{self.minor}-venv"
+            if not any(re.match(r"python3(\.\d+)?-venv(=|$)", name) for name in names):
+                names.add(own)
+        for name in names:
+            if not _OS_PACKAGE.fullmatch(name):
+                raise InvalidFile(
+                    "an OS package has no usable name",
+                    key="image.packages",
+                    found=ascii(name),
+                    expected="NAME or NAME=VERSION",
+                )
+        return tuple(sorted(names))
+
+    @property
+    def minor(self) -> str:
+        """X.Y of the interpreter."""
+        return ".".join(str(number) for number in self.python.minor)
+
+    @property
+    def interpreter(self) -> str:
+        """The command that starts the locked Python in the tools stage and after it."""
+        name = f"python{self.minor}"
+        return {"standalone": f"/opt/python/bin/{name}", "os": f"/usr/bin/{name}"}.get(self.python.source or "", name)
+
+    @property
+    def before_last(self) -> str:
+        """The stage that the last one starts from."""
+        return "system" if self.os_packages else "base"
+
+
+def base(context: Context) -> list[str]:
+    """The base image by digest; one stage a platform only where their digests differ."""
+    references = list(dict.fromkeys(context.bases.values()))
+    if len(references) == 1:
+        return [f"FROM {references[0]} AS base"]
+    lines = [f"FROM {ref} AS base-{name.removeprefix('linux/')}" for name, ref in context.bases.items()]
+    return [*lines, "FROM base-${TARGETARCH} AS base"]
+
+
+def system(context: Context) -> list[list[str]]:
+    """The OS packages, in the one stage of the image in which something runs."""
+    packages = context.os_packages
+    if not packages:
+        return []
+    user = ["USER 0"] if context.image.user is not None else []
+    names = [f"      {shell(name, 'image.packages')} \\" for name in packages]
+    if context.musl:
+        install = [" && apk add --no-cache -- \\", *names]
+        remove = " && rm -rf /var/cache/apk/* /var/log/apk.log \\"
+    else:
+        install = [
+            " && apt-get update \\",
+            " && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -- \\",
+            *names,
+        ]
+        remove = (
+            " && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/* \\\n"
+            "      /var/lib/dpkg/*-old /var/log/apt /var/log/alternatives.log /var/log/dpkg.log \\"
+        )
+    moved = (
+        "find / -xdev \\( -path /dev -o -path /proc -o -path /sys -o -path /tmp \\) -prune \\\n"
+        "      -o -newer /tmp/start"
+    )
+    return [
+        [
+            "# OS packages come from the archive as it is on the day of the build: no snapshot of it is pinned, so",
+            "# this layer is not reproducible. What this step touched gets one mtime, and no bytecode stays.",
+            "FROM base AS system",
+            *user,
+            "RUN --mount=type=tmpfs,target=/tmp \\",
+            "    touch /tmp/start \\",
+            *install,
+            remove,
+            f" && {moved} -type d -name __pycache__ -prune -exec rm -rf {{}} + \\",
+            f" && {moved} -exec touch -h -d @{context.epoch} {{}} +",
+        ]
+    ]
+
+
+def standalone(context: Context) -> list[list[str]]:
+    """The archives of a standalone Python: the engine fetches one and checks it before anything reads it."""
+    if context.python.source != "standalone":
+        return []
+    lines = ["# Python, where the base image has none: an archive, checked by its sha256."]
+    several = len(context.platforms) > 1
+    for name in context.platforms:
+        build = context.python.builds.get(name)
+        url = build.url if build else ""
+        if build is None or not _URL.fullmatch(url) or not re.search(r"\.(tar\.gz|tgz)$", url):
+            raise InvalidFile(
+                f"there is no standalone Python for {name} that an image can unpack",
+                key="image.python.url",
+                found=ascii(url) if build else None,
+                expected="the address of an install_only archive, .tar.gz",
+            )
+        stage = f"archive-{name.removeprefix('linux/')}" if several else "archive"
+        place = url.replace("$", "\\$")
+        checksum = f"--checksum=sha256:{_hex(build.sha256, 'image.python.sha256')}"
+        lines += [f"FROM scratch AS {stage}", f"ADD {checksum} {place} /python.tar.gz"]
+    return [[*lines, *(["FROM archive-${TARGETARCH} AS archive"] if several else [])]]
+
+
+def tools(context: Context) -> list[str]:
+    """The interpreter, checked to be the locked one, the installer by its sha256, and the script that makes layers."""
+    version, python = context.python.version, context.interpreter
+    if not _VERSION.fullmatch(version):
+        raise InvalidFile("the Python version is malformed", key="tool.envctl.python.version", found=ascii(version))
+    check = (
+        f"import platform, sys; v = platform.python_version(); "
+        f'sys.exit(0 if v == "{version}" else "this is Python " + v + ", the lockfile says {version}")'
+    )
+    lines = [
+        "# What builds: the interpreter, which must be the locked one, and the installer, pinned by its sha256.",
+        f"FROM {'system' if context.python.source == 'os' else 'base'} AS tools",
+        "USER 0",
+        "ENV " + " \\\n    ".join(_BUILD_ENV),
+    ]
+    if context.python.source == "standalone":
+        lines += [
+            "RUN --mount=type=bind,from=archive,target=/mnt \\",
+            "    mkdir -p /layers/python_build/opt \\",
+            " && tar -xzf /mnt/python.tar.gz -C /layers/python_build/opt --no-same-owner \\",
+            f" && touch -d @{context.epoch} /layers/python_build/opt \\",
+            " && cp -al /layers/python_build/opt/python /opt/python",
+        ]
+    return [
+        *lines,
+        f"RUN {_NETRC} \\",
+        f"    {_CA} \\",
+        f"    {python} -I -c '{check}' \\",
+        " && printf '%s\\n' \\",
+        *(f"      {shell(line, 'tool.envctl.installer')} \\" for line in _installer(context)),
+        "      > /tmp/installer.txt \\",
+        f" && {python} -m venv /tmp/pip \\",
+        " && if [ -s /run/secrets/ca ]; then set -- --cert /run/secrets/ca; fi \\",
+        ' && /tmp/pip/bin/python -m pip --isolated --disable-pip-version-check install "$@" --no-cache-dir \\',
+        "      --no-deps --only-binary :all: --require-hashes --target /opt/uv -r /tmp/installer.txt",
+        "RUN printf '%s\\n' \\",
+        *(f"      '{line}' \\" for line in script()),
+        "      > /opt/layers.py",
+    ]
+
+
+def _installer(context: Context) -> list[str]:
+    """Lines of a requirements file: the installer with a hash for each platform, by address where one is recorded."""
+    installer = context.installer
+    if installer.name != "uv" or not _PEP440.fullmatch(installer.version):
+        raise InvalidFile(
+            "the installer is none that a Dockerfile can use", key="tool.envctl.installer", found=ascii(installer.name)
+        )
+    digests = {}
+    for name in context.platforms:
+        if name not in installer.sha256:
+            raise InvalidFile(f"the installer is not pinned for {name}", key="tool.envctl.installer.sha256")
+        digests[name] = _hex(installer.sha256[name], "tool.envctl.installer.sha256")
+    hashes = " ".join(f"--hash=sha256:{digest}" for digest in dict.fromkeys(digests.values()))
+    return [f"uv=={installer.version} {hashes}"]
+
+
+def packages(context: Context, layers: list[Layer]) -> list[str]:
+    """The environment, installed from the lockfile with every hash enforced, then split into layers."""
+    seen = " --system-site-packages" if context.image.provides else ""
+    rows = [" ".join([layer.name, str(min(layer.moment, context.epoch)), *layer.packages]) for layer in layers]
+    rows[-1] = " ".join(rows[-1].split()[:2])
+    return [
+        "# The environment: exactly the lockfile, wheels only, every hash enforced; then split into layers.",
+        "FROM tools AS packages",
+        f"COPY {copy_form(str(context.target.lockfile), LOCKFILE, 'tool.envctl.profile')}",
+        f"RUN {_CACHE} \\",
+        f"    {_NETRC} \\",
+        f"    {_CA} \\",
+        f"    {_same(LOCKFILE, context.lock_digest, _OTHER, 'lock_digest')} \\",
+        f" && {_TRUST} \\",
+        f" && {context.interpreter} -m venv --without-pip{seen} /opt/venv \\",
+        f" && {_UV} pip sync --no-config --preview-features pylock --no-build --python /opt/venv/bin/python \\",
+        f"      {LOCKFILE} \\",
+        " && rm -f /opt/venv/.lock \\",
+        f" && {context.interpreter} -I /opt/layers.py" + "".join(f" \\\n      '{row}'" for row in rows),
+    ]
+
+
+def project(context: Context) -> list[list[str]]:
+    """The team's own package: a wheel, built with the build backend as it was at the cutoff."""
+    own = context.lockfile.envctl.project
+    if own is None:
+        return []
+    cutoff = context.lockfile.envctl.resolver.exclude_newer
+    newer = f" --exclude-newer {cutoff.strftime('%Y-%m-%dT%H:%M:%SZ')}" if cutoff is not None else ""
+    source = str(PurePosixPath(inside(own.path, "project.path")))
+    return [
+        [
+            "# The project's own package, built as a wheel. Its build backend is the newest of the lockfile's cutoff.",
+            "FROM packages AS project",
+            "ARG SOURCE_DATE_EPOCH",
+            f"COPY {copy_form(source, '/src/', 'project.path')}",
+            f"RUN {_CACHE} \\",
+            f"    {_NETRC} \\",
+            f"    {_CA} \\",
+            f"    {_TRUST} \\",
+            f" && {_UV} build --wheel{newer} \\",
+            "      --python /opt/venv/bin/python --out-dir /tmp/wheels /src \\",
+            f" && {_UV} pip install --no-config --offline --no-deps --python /opt/venv/bin/python \\",
+            "      --prefix /layers/own_project/opt/venv /tmp/wheels/*.whl \\",
+            " && rm -f /layers/own_project/opt/venv/.lock \\",
+            f' && {context.interpreter} -I /opt/layers.py "own_project $SOURCE_DATE_EPOCH"',
+        ]
+    ]
+
+
+def application(context: Context) -> list[str]:
+    """The lockfile and the files of the image, with modes and mtimes that no checkout decides."""
+    image = context.image
+    lines = [
+        "# The application: its files, and the lockfile that the image was made from.",
+        "FROM tools AS application",
+        "ARG SOURCE_DATE_EPOCH",
+        f"COPY {copy_form(str(context.target.lockfile), _APP + LOCKFILE, 'tool.envctl.profile')}",
+    ]
+    steps = []
+    for number, file in enumerate(image.files):
+        key = f"image.files[{number}]"
+        target = absolute(file.target, f"{key}.target")
+        lines.append(f"COPY {copy_form(file.source, _APP + target, f'{key}.source')}")
+        if file.digest is not None:
+            steps.append(_locked(file, key))
+    if image.workdir is not None:
+        steps.append(f"mkdir -p {shell(_APP + absolute(image.workdir, 'image.workdir'), 'image.workdir')}")
+    steps.append(f'{context.interpreter} -I /opt/layers.py "app_files $SOURCE_DATE_EPOCH"')
+    return [*lines, "RUN " + " \\\n && ".join(steps)]
+
+
+def _locked(file: LockedFile, key: str) -> str:
+    """Refuse a locked file that is not the locked one. A folder's digest is checked when the image is verified."""
+    target = _APP + file.target
+    if target.endswith("/"):
+        target += PurePosixPath(file.source).name
+    place = shell(target, key)
+    return f"{{ [ -d {place} ] || {_same(place, file.digest or '', f'{file.source} is not the locked file', key)}; }}"
+
+
+def _same(place: str, digest: str, otherwise: str, key: str) -> str:
+    """A check of one file's sha256 that ends the build with a message; `place` is a word for the shell."""
+    expected = _hex(digest.removeprefix("sha256:"), key)
+    return (
+        f"{{ [ \"$(sha256sum < {place})\" = '{expected}  -' ] \\\n"
+        f"   || {{ echo {shell(otherwise, key)} >&2; exit 1; }}; }}"
+    )
+
+
+def _hex(digest: str, key: str) -> str:
+    if not _HEX.fullmatch(digest):
+        raise InvalidFile("a digest is malformed", key=key, found=ascii(digest), expected="64 hex digits")
+    return digest
+
+
+@lru_cache(maxsize=1)
+def script() -> tuple[str, ...]:
+    """The lines of `trees.py` that the Dockerfile carries."""
+    source = Path(__file__).with_name("trees.py").read_text(encoding="utf-8").partition(_MARK)[2]
+    lines = [line for line in source.splitlines()[1:] if line.strip()]
+    return (*lines, 'main("/opt/venv", "/layers", sys.argv[1:])')

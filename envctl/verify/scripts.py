@@ -1,0 +1,119 @@
+"""Scripts that installers write: the whole text of those for entry points, the first lines of all.
+
+Sources: distlib (in pip), pip, uv, pypa/installer; entry-points specification; binary-distribution-format ("#!python").
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+# pip 20 to 25.1 and others with distlib before 0.4
+_DISTLIB = """\
+# -*- coding: utf-8 -*-
+import re
+import sys
+from {module} import {name}
+if __name__ == '__main__':
+    sys.argv[0] = re.sub(r'(-script\\.pyw|\\.exe)?$', '', sys.argv[0])
+    sys.exit({function}())
+"""
+# distlib 0.4, virtualenv's seeds
+_DISTLIB_LATE = """\
+# -*- coding: utf-8 -*-
+import re
+import sys
+if __name__ == '__main__':
+    from {module} import {name}
+    sys.argv[0] = re.sub(r'(-script\\.pyw|\\.exe)?$', '', sys.argv[0])
+    sys.exit({function}())
+"""
+# pip 25.2 and 25.3
+_PIP_25 = """\
+import sys
+from {module} import {name}
+if __name__ == '__main__':
+    if sys.argv[0].endswith('.exe'):
+        sys.argv[0] = sys.argv[0][:-4]
+    sys.exit({function}())
+"""
+# pip from 26.0
+_PIP_26 = """\
+import sys
+from {module} import {name}
+if __name__ == '__main__':
+    sys.argv[0] = sys.argv[0].removesuffix('.exe')
+    sys.exit({function}())
+"""
+# pypa/installer, uv before 0.5.19
+_INSTALLER = """\
+# -*- coding: utf-8 -*-
+import re
+import sys
+from {module} import {name}
+if __name__ == "__main__":
+    sys.argv[0] = re.sub(r"(-script\\.pyw|\\.exe)?$", "", sys.argv[0])
+    sys.exit({function}())
+"""
+# uv from 0.5.19
+_UV = """\
+# -*- coding: utf-8 -*-
+import sys
+from {module} import {name}
+if __name__ == "__main__":
+    if sys.argv[0].endswith("-script.pyw"):
+        sys.argv[0] = sys.argv[0][:-11]
+    elif sys.argv[0].endswith(".exe"):
+        sys.argv[0] = sys.argv[0][:-4]
+    sys.exit({function}())
+"""
+_TEMPLATES = (_UV, _DISTLIB, _PIP_26, _PIP_25, _DISTLIB_LATE, _INSTALLER)
+# uv's relocatable scripts find the interpreter beside themselves
+_BESIDE = ('"$(dirname -- "$(realpath -- "$0")")"/', '"$(CDPATH= cd -- "$(dirname -- "$0")" && echo "$PWD")"/')
+_SH, _EXEC, _ARGUMENTS, _END = b"#!/bin/sh\n", b"'''exec' ", b' "$0" "$@"\n', b"' '''\n"
+
+
+class Script(msgspec.Struct, frozen=True):
+    """A script in two: what starts it, as written in its first line or lines, and the rest."""
+
+    starter: bytes
+    body: bytes
+
+    @classmethod
+    def of(cls, text: bytes) -> Script | None:
+        """Split a text; None where it does not begin with `#!`."""
+        if text.startswith(_SH + _EXEC):
+            command, arguments, rest = text[len(_SH + _EXEC) :].partition(_ARGUMENTS)
+            if arguments and b"\n" not in command and rest.startswith(_END):
+                return cls(_EXEC + command, rest[len(_END) :])
+        first, newline, rest = text.partition(b"\n")
+        return cls(first[2:], rest) if first.startswith(b"#!") and newline else None
+
+
+def starters(prefixes: Iterable[str], minor: tuple[int, int] | None) -> frozenset[bytes]:
+    """Every starter that installers write for the interpreter of an environment at one of the prefixes."""
+    names = ["python", "python3"] + ([f"python{minor[0]}.{minor[1]}"] if minor else [])
+    found = set()
+    for name in names:
+        for prefix in prefixes:
+            path = f"{prefix}/bin/{name}"
+            escaped = path.replace("'", "'\"'\"'")
+            found |= {path, f"'''exec' {path}", f"'''exec' \"{path}\"", f"'''exec' '{escaped}'"}
+        found |= {f"'''exec' {beside}'{name}'" for beside in _BESIDE}
+    return frozenset(starter.encode("utf-8", "surrogateescape") for starter in found)
+
+
+def entry_point_bodies(target: str) -> frozenset[bytes]:
+    """What known installers write after the first line for `module:function`."""
+    module, _, function = target.partition(":")
+    name = function.partition(".")[0]
+    return frozenset(
+        template.format(module=module, name=name, function=function).encode() for template in _TEMPLATES
+    )
+
+
+def entry_point_digest(target: str) -> str:
+    """What a manifest counts for an entry point, 64 hex digits."""
+    return hashlib.sha256(target.encode()).hexdigest()

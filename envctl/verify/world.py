@@ -1,0 +1,140 @@
+"""What comparing works on: the environment, who owns each of its files, and the findings so far."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Sequence
+
+from envctl.model.codes import named
+from envctl.model.finding import Finding
+from envctl.model.inventory import Entry, Inventory, Kind
+from envctl.model.lockfile import Lockfile, Package, Wheel
+from envctl.model.manifest import BIN, INCLUDE, PREFIX, SITE, Manifest
+from envctl.model.platform import Platform
+from envctl.model.record import canonical
+from envctl.verify.scripts import starters
+
+Manifests = Callable[[Package, Wheel], Manifest | None]
+Seeds = Callable[[str, str], Manifest | None]
+
+_SEPARATORS = re.compile(r"[-_.]+")
+_INCLUDES = re.compile(r"(include/site/python\d+\.\d+/)([^/]+)/")
+
+
+def normalized(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return _SEPARATORS.sub("-", name).lower()
+
+
+class World:
+    """One comparison. `owners` says for each path (relative to the prefix) who brought it.
+
+    Args:
+        known_as: further prefixes under which the environment is used: scripts may name any of them.
+    """
+
+    def __init__(
+        self, lockfile: Lockfile, platform: Platform, inventory: Inventory, known_as: Sequence[str] = ()
+    ) -> None:
+        self.lockfile, self.platform, self.inventory = lockfile, platform, inventory
+        self.prefixes = tuple(dict.fromkeys((inventory.root, inventory.real_root, *known_as)))
+        self.site = (inventory.site or "lib/python/site-packages") + "/"
+        self.starters = starters(self.prefixes, inventory.interpreter.minor)
+        self.owners: dict[str, str] = {}
+        self.findings: list[Finding] = []
+        self.lib64 = self._is_lib64_link()
+        self.headers = self._header_folders()
+
+    def _is_lib64_link(self) -> bool:
+        entry = self.inventory.entries.get("lib64")
+        return entry is not None and entry.kind is Kind.LINK and entry.link == "lib"
+
+    def _header_folders(self) -> dict[str, str]:
+        """Normalised name -> folder that installers put a distribution's headers in."""
+        found = {}
+        for path, entry in self.inventory.entries.items():
+            if entry.kind is Kind.FOLDER and (match := _INCLUDES.fullmatch(path + "/")):
+                found[normalized(match[2])] = path + "/"
+        return found
+
+    def entry(self, path: str) -> Entry | None:
+        """The entry at a path, None where there is none."""
+        return self.inventory.entries.get(path)
+
+    def sha256(self, path: str) -> str | None:
+        """The hash of the file at a path, 64 hex digits; None where there is no readable file."""
+        entry = self.inventory.entries.get(path)
+        return entry.sha256 if entry is not None else None
+
+    def report(
+        self,
+        name: str,
+        message: str,
+        *,
+        package: str | None = None,
+        path: str | None = None,
+        expected: str | None = None,
+        found: str | None = None,
+    ) -> None:
+        """Add a finding; `path` is relative to the prefix."""
+        shown = None if path is None else printable(self.shown(path) if package is not None else path)
+        self.findings.append(
+            named(name).finding(printable(message), package=package, path=shown, expected=expected, found=found)
+        )
+
+    def shown(self, path: str) -> str:
+        """A package's file as people know it: `numpy/__init__.py`, `bin/f2py`."""
+        return path.removeprefix(self.site)
+
+    def own(self, path: str, owner: str) -> None:
+        """Note that the owner brought the path; the first owner stays."""
+        self.owners.setdefault(path, owner)
+
+    def place(self, path: str, package: str, wheel: str) -> str:
+        """Where a manifest's path of a package is on disk. `wheel` is the wheel's file name."""
+        if path.startswith(SITE):
+            return self.site + path.removeprefix(SITE)
+        if path.startswith(PREFIX):
+            rest = path.removeprefix(PREFIX)
+            return "lib/" + rest.removeprefix("lib64/") if self.lib64 and rest.startswith("lib64/") else rest
+        if path.startswith(INCLUDE):
+            name, _, rest = path.removeprefix(INCLUDE).partition("/")
+            if normalized(name) == package and package in self.headers:
+                return self.headers[package] + rest
+            minor = self.inventory.interpreter.minor or (3, 0)
+            return f"include/site/python{minor[0]}.{minor[1]}/{name}/{rest}"
+        return path
+
+    def manifest_path(self, path: str, package: str, wheel: str) -> str:
+        """The manifest's path of what lies at `path` on disk."""
+        if path.startswith(self.site):
+            return SITE + path.removeprefix(self.site)
+        if path.startswith(BIN):
+            return path
+        match = _INCLUDES.match(path)
+        if match is not None:
+            own = normalized(match[2]) == package
+            return f"{INCLUDE}{wheel.partition('-')[0] if own else match[2]}/{path[match.end() :]}"
+        return canonical(PREFIX + path)
+
+    def recorded_place(self, row: str) -> str | None:
+        """Where a RECORD's row is on disk, relative to the prefix; None where it leaves the environment."""
+        if row.startswith("/"):
+            for prefix in self.prefixes:
+                if row.startswith(prefix + "/"):
+                    return posixpath.normpath(row.removeprefix(prefix + "/"))
+            return None
+        path = posixpath.normpath(self.site + row)
+        if path.startswith("../") or path in ("..", "."):
+            return None
+        return "lib/" + path.removeprefix("lib64/") if self.lib64 and path.startswith("lib64/") else path
+
+
+def printable(text: str) -> str:
+    """Text that no terminal takes for a command: control and undecodable characters are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode("ascii") for char in text
+    )

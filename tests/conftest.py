@@ -1,0 +1,40 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.project import Project
+from support.server import IndexServer
+
+# What a machine's configuration may say of Python, its installers and envctl: none of it may decide a test.
+_FOREIGN = ("PIP_", "UV_", "PYTHON", "ENVCTL_", "VIRTUAL_ENV", "LD_")
+_KEPT = ("PYTHONWARNINGS", "ENVCTL_GOLDEN", "PYTHONPATH")
+
+
+@pytest.fixture(autouse=True)
+def _clean_machine(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    for name in list(os.environ):
+        if name.startswith(_FOREIGN) and name not in _KEPT:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("ENVCTL_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "envctl-cache"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "uv-cache"))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture
+def index() -> Iterator[IndexServer]:
+    """A package index on loopback."""
+    with IndexServer() as server:
+        yield server
+
+
+@pytest.fixture
+def project(tmp_path: Path, index: IndexServer, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """An empty project folder whose default index is the `index` fixture."""
+    monkeypatch.setenv("ENVCTL_INDEX_URL", index.url)
+    return Project(tmp_path / "project", index)
