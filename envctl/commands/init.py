@@ -113,16 +113,10 @@ def _python(project: Path) -> tuple[str, str]:
     if match is not None and int(match[1].split(".")[1]) >= 8:
         return match[1], "as .python-version says"
     if (project / "pyproject.toml").is_file():
-        from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-        asked = PyProject.read(project / "pyproject.toml", "pyproject.toml").requires_python
-        try:
-            allowed = SpecifierSet(asked or "")
-        except InvalidSpecifier:
-            allowed = SpecifierSet()
+        pyproject = PyProject.read(project / "pyproject.toml", "pyproject.toml")
         for python in _PYTHONS:
-            if asked and any(allowed.contains(f"{python}.{patch}") for patch in range(40)):
-                return python, f"pyproject.toml asks for {asked}"
+            if pyproject.requires_python and pyproject.allows(python):
+                return python, f"pyproject.toml asks for {pyproject.requires_python}"
     return DEFAULT_PYTHON, "a version that most wheels are there for"
 
 

@@ -30,7 +30,7 @@ _FULL = 0xFFFFFFFF
 _END = struct.Struct("<4s4H2LH")
 _LOCATOR = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
-_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_CENTRAL = struct.Struct("<4s4x2H4x3L4H2x2L")  # without versions, time and date, internal attributes
 _LOCAL = struct.Struct("<4s5H3L2H")
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 _DESCRIPTOR, _UTF8, _PATCH = 0x0008, 0x0800, 0x0020
@@ -286,7 +286,7 @@ def _entries(directory: bytes, count: int) -> list[Member]:
     for _ in range(count):
         if place + _CENTRAL.size > last:
             raise Malformed("has a directory that is cut off")
-        mark, _, _, flags, method, _, _, crc, compressed, size, n, x, c, disk, _, mode, offset = unpack(directory, place)
+        mark, flags, method, crc, compressed, size, n, x, c, disk, mode, offset = unpack(directory, place)
         begin = place + _CENTRAL.size
         place = begin + n + x + c
         if mark != b"PK\x01\x02" or place > last or disk:
@@ -374,4 +374,6 @@ def _damaged(member: Member) -> Malformed:
 
 
 def _wrong_size(member: Member, found: str) -> Malformed:
-    return Malformed("unpacks to another size than it says", member=member.name, found=found, expected=f"{member.size:,}")
+    return Malformed(
+        "unpacks to another size than it says", member=member.name, found=found, expected=f"{member.size:,}"
+    )

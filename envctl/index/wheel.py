@@ -25,7 +25,7 @@ from envctl.model.record import (
     SIGNATURES,
     RecordEntry,
     entry_point_scripts,
-    installed_path,
+    installed_paths,
     is_python_script,
     parse_record,
 )
@@ -144,9 +144,7 @@ def _read_ranges(source: RemoteSource, filename: str, sha256: str) -> ReadWheel:
     info = _dist_info(archive.members)
     scripts = _scripts(archive, info)
     needed = [archive.members[name] for name in _texts(archive, info)]
-    source.fetch(
-        [(m.offset, m.end) for m in needed] + [(m.offset, head_end(m, _SCRIPT_HEAD)) for m in scripts]
-    )
+    source.fetch([(m.offset, m.end) for m in needed] + [(m.offset, head_end(m, _SCRIPT_HEAD)) for m in scripts])
     source.fetch((m.offset, m.end) for m in scripts if is_python_script(archive.head(m, _SCRIPT_HEAD)))
     return ReadWheel(content=_content(archive, filename, None), sha256=sha256, size=source.size)
 
@@ -248,15 +246,17 @@ def _digests(
 ) -> dict[str, str]:
     """The sha256 of every member but RECORD and its signatures; RECORD must list exactly these, with these digests."""
     own = {f"{info}/RECORD", *(f"{info}/{name}" for name in SIGNATURES)}
-    listed, held = record.keys() - own, members.keys() - own
-    if listed != held:
+    if record.keys() != members.keys():
+        listed, held = record.keys() - own, members.keys() - own
         for name in sorted(held - listed)[:1]:
             raise Malformed("is in the wheel, but not in its RECORD", member=name, expected="a row for each file")
         for name in sorted(listed - held)[:1]:
             raise Malformed("is in the wheel's RECORD, but not in the wheel", member=name)
     found: dict[str, str] = {}
-    for name in held:
-        entry, member = record[name], members[name]
+    for name, member in members.items():
+        if name in own:
+            continue
+        entry = record[name]
         if entry.size is not None and entry.size != member.size:
             raise Malformed(
                 "has another size than its RECORD says",
@@ -297,23 +297,17 @@ def _rewritten(archive: Archive, info: str, known: Mapping[str, str], *, every: 
     return found
 
 
-def _places(
-    members: Mapping[str, Member], info: str, name: str, digests: Mapping[str, str]
-) -> dict[str, str]:
+def _places(members: Mapping[str, Member], info: str, name: str, digests: Mapping[str, str]) -> dict[str, str]:
     """Manifest path -> digest of every member that the manifest counts."""
-    files: dict[str, str] = {}
-    origin: dict[str, str] = {}
-    for member in members:
-        try:
-            place = installed_path(member, dist_info=info, name=name, members=members)
-        except ValueError as error:
-            raise Malformed("has no place to be installed in", member=member, found=str(error)) from error
-        if place is None:
-            continue
-        if place in files:
-            raise Malformed("is installed to a place that another member has", member=member, found=origin[place])
-        files[place] = digests[member]
-        origin[place] = member
+    try:
+        places = installed_paths(members, dist_info=info, name=name)
+    except ValueError as error:
+        raise Malformed("has a member without a place to be installed in", member=info, found=str(error)) from error
+    files = {place: digests[member] for member, place in places.items()}
+    if len(files) != len(places):
+        first = {place: member for member, place in reversed(places.items())}
+        twice = next(member for member, place in places.items() if first[place] != member)
+        raise Malformed("is installed to a place that another member has", member=twice, found=first[places[twice]])
     return files
 
 

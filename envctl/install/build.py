@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -173,9 +173,21 @@ def _uv(
     quiet: list[str | Path] = ["--quiet", "--no-progress", "--color", "never"]
     if not user_config:
         quiet.append("--no-config")
-    done = run([uv.binary(), *command, *quiet], env=variables | dict(env or {}), pass_fds=(lock,))
+    with _nothing_for_everybody_to_write():
+        done = run([uv.binary(), *command, *quiet], env=variables | dict(env or {}), pass_fds=(lock,))
     if done.status != 0:
         raise ToolFailed(what, details=_said(done, work), hint=hint)
+
+
+@contextlib.contextmanager
+def _nothing_for_everybody_to_write() -> Iterator[None]:
+    """A umask such as 000 would make each file of the environment one that any user of the machine may replace."""
+    umask = os.umask(0o077)
+    os.umask(umask | 0o002)
+    try:
+        yield
+    finally:
+        os.umask(umask)
 
 
 def _said(done: Finished, work: Path) -> list[str]:

@@ -26,7 +26,7 @@ def sha256(data: bytes) -> str:
 _SPECIAL = re.compile(r"[\\\n\r]")
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 _ESCAPED = re.compile(r"\\(.)")
-_LINE = re.compile(r"(\\?)([0-9a-f]{64})  ((?:site|bin|include|prefix)/.+)\n")
+_LINE = re.compile(r"^(\\?)([0-9a-f]{64})  ((?:site|bin|include|prefix)/.+)$", re.MULTILINE)
 
 
 def _escape(path: str) -> str:
@@ -58,10 +58,13 @@ class Manifest(msgspec.Struct, frozen=True):
         """Read what `text` wrote; ValueError when it is anything else."""
         text = data.decode("utf-8", "surrogateescape")
         rows = _LINE.findall(text)
-        if "\\" in text:
-            rows = [(mark, digest, _unescape(path) if mark else path) for mark, digest, path in rows]
-        manifest = cls.of({path: digest for _, digest, path in rows})
-        if manifest.text() != data:
+        plain = "\\" not in text and "\r" not in text
+        files = {path if plain else _unescape(path) if mark else path: digest for mark, digest, path in rows}
+        manifest = cls.of(files)
+        # Whole lines, each path once, in order: then, without escapes, there is only one way to write it.
+        whole = len(files) == text.count("\n") and (not text or text.endswith("\n"))
+        canonical = list(files) == list(manifest.files) if plain else manifest.text() == data
+        if not (whole and canonical):
             raise ValueError("the text is no manifest in its canonical form")
         return manifest
 

@@ -11,7 +11,7 @@ import configparser
 import csv
 import io
 import re
-from collections.abc import Container
+from collections.abc import Collection, Container
 from pathlib import PurePosixPath
 
 import msgspec
@@ -23,7 +23,8 @@ _SCHEMES = {"purelib": "site/", "platlib": "site/", "scripts": "bin/", "data": "
 _PREFIX_SITE = re.compile(r"prefix/(?:lib|lib64)/python\d+\.\d+/(?:site|dist)-packages/(?=.)")
 _PREFIX_INCLUDE = re.compile(r"prefix/include/site/python\d+\.\d+/(?=.)")
 _DIGEST = re.compile(r"sha256=([A-Za-z0-9_-]{43})")
-_PLAIN_ROW = re.compile(r"^([^,\"\r\n]+),(?:sha256=([A-Za-z0-9_-]{43}))?,([0-9]{0,19})\r?$", re.MULTILINE)
+_BASE64 = re.compile(r"[A-Za-z0-9_-]*")
+_DIGITS = re.compile(r"[0-9]*")
 _LEAVES = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\0]|^[A-Za-z]:")
 _ENTRY_POINT = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(?:\[.*\]\s*)?")
 
@@ -41,11 +42,7 @@ def parse_record(data: bytes) -> tuple[RecordEntry, ...]:
     text = data.decode("utf-8", "surrogateescape")
     if "\0" in text:
         raise ValueError("RECORD holds a NUL character")
-    rows = _PLAIN_ROW.findall(text)
-    if len(rows) == text.count("\n") + (not text.endswith("\n")) and '"' not in text:
-        entries = _plain_entries(rows)
-    else:
-        entries = _csv_entries(text)
+    entries = _plain_entries(text) or _csv_entries(text)
     if len({entry.path for entry in entries}) != len(entries):
         seen: set[str] = set()
         twice = next(e.path for e in entries if e.path in seen or seen.add(e.path))  # type: ignore[func-returns-value]
@@ -53,18 +50,22 @@ def parse_record(data: bytes) -> tuple[RecordEntry, ...]:
     return entries
 
 
-def _plain_entries(rows: list[tuple[str, str, str]]) -> tuple[RecordEntry, ...]:
-    """Rows as nearly every tool writes them, many at once: a stack of packages has 100,000."""
-    # Each digest is 43 characters, 258 bits; with one more that is 33 bytes, the last of which is not wanted.
-    digests = [digest for _, digest, _ in rows if digest]
-    hexes = base64.urlsafe_b64decode("A".join([*digests, ""])).hex()
-    places = iter(range(0, len(hexes), 66))
-    return tuple(
-        RecordEntry(path, hexes[place : place + 64], int(size) if size else None)
-        if digest and (place := next(places)) >= 0
-        else RecordEntry(path, None, int(size) if size else None)
-        for path, digest, size in rows
-    )
+def _plain_entries(text: str) -> tuple[RecordEntry, ...]:
+    """The rows of a RECORD as nearly every tool writes it, many at once (a stack of packages has 100,000); else none."""
+    text = text.replace("\r\n", "\n").removesuffix("\n")
+    if '"' in text or "\r" in text or any(line.count(",") != 2 for line in text.split("\n")):
+        return ()
+    fields = text.replace("\n", ",").split(",")
+    paths, digests, sizes = fields[0::3], fields[1::3], fields[2::3]
+    values = [digest[7:] for digest in digests if digest]
+    regular = all(len(digest) == 50 and digest.startswith("sha256=") for digest in digests if digest)
+    if not (regular and all(paths) and _BASE64.fullmatch("".join(values)) and _DIGITS.fullmatch("".join(sizes))):
+        return ()
+    # A digest is 43 characters, 258 bits; with one more that is 33 bytes, the last of which is not wanted.
+    hexes = base64.urlsafe_b64decode("A".join([*values, ""])).hex()
+    following = iter([hexes[place : place + 64] for place in range(0, len(hexes), 66)])
+    found = [next(following) if digest else None for digest in digests]
+    return tuple(map(RecordEntry, paths, found, [int(size) if size else None for size in sizes]))
 
 
 def _csv_entries(text: str) -> tuple[RecordEntry, ...]:
@@ -146,6 +147,21 @@ def installed_path(member: str, *, dist_info: str, name: str, members: Container
     if path.endswith(".pyc") and (source := bytecode_source(member)) is not None and (not members or source in members):
         return None
     return canonical(path)
+
+
+def installed_paths(members: Collection[str], *, dist_info: str, name: str) -> dict[str, str]:
+    """Member -> manifest path of all that the manifest counts, as `installed_path` says it; ValueError as there."""
+    own, data = dist_info + "/", dist_info.removesuffix(".dist-info") + ".data/"
+    found = {}
+    for member in members:
+        if member.startswith((own, data)) or member.endswith(".pyc") or not safe_member(member):
+            path = installed_path(member, dist_info=dist_info, name=name, members=members)
+            if path is None:
+                continue
+            found[member] = path
+        else:
+            found[member] = "site/" + member  # nearly every member; the same as above, ten times as fast
+    return found
 
 
 def canonical(path: str) -> str:

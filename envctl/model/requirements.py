@@ -52,7 +52,7 @@ def _logical(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, 1):
         start = start or number
         comment = line.lstrip().startswith("#")
-        if line.endswith("\\") and not comment and number < len(lines):
+        if line.endswith("\\") and not comment:
             held += line[:-1]
             continue
         content = _COMMENT.sub("", held + (" " + line if comment else line)).strip()

@@ -159,7 +159,13 @@ def _own_project(reader: Reader, root: Node, profile: Profile) -> tuple[OwnProje
     pyproject = PyProject.read(path, file)
     if not pyproject.name:
         raise InvalidFile("has no project.name", file=file, hint="a project is a package: give it a name and a version")
-    _fits_python(pyproject, profile)
+    if not pyproject.allows(profile.python):
+        raise pyproject.source.error(
+            "the project does not run on the profile's Python",
+            ("project", "requires-python"),
+            found=pyproject.requires_python,
+            expected=f"one that allows {profile.python}, the profile's python",
+        )
     requirements = pyproject.dependencies()
     for extra in table.extras:
         requirements += pyproject.of_extra(extra)
@@ -167,29 +173,6 @@ def _own_project(reader: Reader, root: Node, profile: Profile) -> tuple[OwnProje
         requirements += pyproject.of_group(group)
     folder = file.removesuffix("pyproject.toml").rstrip("/") or "."
     return OwnProject(name=pyproject.name, path=folder, editable=table.editable), requirements
-
-
-def _fits_python(pyproject: PyProject, profile: Profile) -> None:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-    asked = pyproject.requires_python
-    if asked is None:
-        return
-    place = ("project", "requires-python")
-    try:
-        allowed = SpecifierSet(asked)
-    except InvalidSpecifier as error:
-        raise pyproject.source.error(
-            "project.requires-python is not a version specifier", place, found=asked
-        ) from error
-    patches = [profile.python] if profile.python.count(".") == 2 else [f"{profile.python}.{n}" for n in range(100)]
-    if not any(allowed.contains(version) for version in patches):
-        raise pyproject.source.error(
-            "the project does not run on the profile's Python",
-            place,
-            found=asked,
-            expected=f"one that allows {profile.python}, the profile's python",
-        )
 
 
 def digest(

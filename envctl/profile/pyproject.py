@@ -17,6 +17,7 @@ from envctl.profile.show import did_you_mean
 from envctl.profile.source import Path_, Source, read_toml, refuse_unseen
 
 _EXTRAS = ("project", "optional-dependencies")
+_PATCHES = 40  # more than any minor release of Python had
 _GROUPS = ("dependency-groups",)
 
 
@@ -52,6 +53,22 @@ class PyProject(msgspec.Struct, frozen=True):
                 "project.requires-python is not a string", ("project", "requires-python"), found=found
             )
         return found
+
+    def allows(self, python: str) -> bool:
+        """Whether `requires-python` allows X.Y.Z, or some patch release of X.Y; InvalidFile where it is malformed."""
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+        try:
+            allowed = SpecifierSet(self.requires_python or "")
+        except InvalidSpecifier as error:
+            raise self.source.error(
+                "project.requires-python is not a version specifier",
+                ("project", "requires-python"),
+                found=self.requires_python,
+                expected='such as ">=3.10"',
+            ) from error
+        patches = [python] if python.count(".") == 2 else [f"{python}.{patch}" for patch in range(_PATCHES)]
+        return any(allowed.contains(version) for version in patches)
 
     def dependencies(self) -> list[Requirement]:
         """`project.dependencies`, its own extras resolved."""

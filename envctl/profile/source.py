@@ -108,7 +108,7 @@ def unseen(text: str) -> bool:
 
 
 def refuse_unseen(value: object, path: Path_, source: Source) -> None:
-    """Raise InvalidFile for a string or key, at any depth, that holds what a reader cannot see."""
+    """Raise InvalidFile for a string, or a key of a table, that holds what a reader cannot see."""
     if isinstance(value, str):
         if unseen(value):
             raise source.error(
@@ -122,9 +122,6 @@ def refuse_unseen(value: object, path: Path_, source: Source) -> None:
             if unseen(key):
                 raise source.error("a key holds a control character", (*path, key), found=key)
             refuse_unseen(item, (*path, key), source)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            refuse_unseen(item, (*path, index), source)
 
 
 def _safe(text: str) -> str:

@@ -71,6 +71,7 @@ class Addresses(msgspec.Struct, frozen=True):
                 url=f"{self.root}/{number}/simple",
                 credentials=credentials,
                 cutoff=own_cutoff(index),
+                local=True,
             )
             for number, index in enumerate(self.bindings.bound)
         ]

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from envctl.errors import NoResolution, ToolFailed
+from envctl.errors import ToolFailed
 from envctl.model.resolution import Candidate, Pin, Resolution
 from envctl.resolve.binding import normalised
 from envctl.resolve.interface import Question
@@ -55,7 +55,6 @@ def parse(text: str, question: Question) -> Resolution:
 
     Raises:
         ToolFailed: it is no such file, or holds what was not asked for.
-        NoResolution: a distribution comes from where none may come from (a working copy, a repository, a local path).
     """
     import tomli
 
@@ -67,7 +66,7 @@ def parse(text: str, question: Question) -> Resolution:
         raise ToolFailed("uv's answer has an unknown form", found=f"lock-version {answer.lock_version}", hint=_UPDATE)
     pins: dict[str, Pin] = {}
     for package in _applicable(answer.packages, question):
-        pin = _pin(package, question)
+        pin = _pin(package)
         if pin.name in pins:
             raise ToolFailed(f"uv pinned {pin.name} twice for one platform", hint=_UPDATE)
         pins[pin.name] = pin
@@ -96,12 +95,12 @@ def _applicable(packages: tuple[_Package, ...], question: Question) -> Iterator[
         yield package
 
 
-def _pin(package: _Package, question: Question) -> Pin:
+def _pin(package: _Package) -> Pin:
     name = normalised(package.name)
     if package.archive is not None:
-        wheels: tuple[Candidate, ...] = (_direct(name, package.archive, question),)
+        wheels: tuple[Candidate, ...] = (_direct(name, package.archive),)
     elif package.vcs is not None or package.directory is not None:
-        raise _not_a_wheel(name, question)
+        raise _not_a_wheel(name)
     else:
         wheels = tuple(sorted(map(_candidate, package.wheels), key=lambda wheel: wheel.filename))
     if package.version is None or not wheels:
@@ -137,10 +136,10 @@ def _sha256(hashes: Mapping[str, str], filename: str) -> str | None:
     return digest.lower()
 
 
-def _direct(name: str, archive: _Archive, question: Question) -> Candidate:
+def _direct(name: str, archive: _Archive) -> Candidate:
     """A requirement that names its file (PEP 508 direct reference)."""
     if archive.url is None or not filename_of(archive.url).endswith(".whl"):
-        raise _not_a_wheel(name, question)
+        raise _not_a_wheel(name)
     return _candidate(_Wheel(url=archive.url.partition("#")[0], hashes=archive.hashes, size=archive.size))
 
 
@@ -149,15 +148,5 @@ def filename_of(url: str) -> str:
     return unquote(PurePosixPath(urlsplit(url).path).name)
 
 
-def _not_a_wheel(name: str, question: Question) -> NoResolution:
-    asked = [
-        r for r in question.requirements if normalised(re.split(r"[^\w.-]", r.text.strip(), maxsplit=1)[0]) == name
-    ]
-    return NoResolution(
-        f"{question.label}: {name} is asked for as something other than a wheel at an http(s) address",
-        file=asked[0].file if asked else None,
-        line=asked[0].line if asked else None,
-        key=asked[0].key if asked else None,
-        found=asked[0].text if asked else None,
-        expected="a version from an index, or `NAME @ https://…/FILE.whl`",
-    )
+def _not_a_wheel(name: str) -> ToolFailed:
+    return ToolFailed(f"uv pinned {name} to something other than a wheel at an http(s) address", hint=_UPDATE)

@@ -11,13 +11,16 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
 from envctl.errors import InvalidFile
 from envctl.model.platform import Libc, Platform
 from envctl.model.profile import Index
+from envctl.resolve.binding import normalised
 from envctl.resolve.interface import Question
+from envctl.system.credentials import redact, split_credentials
 
 PROJECT = "envctl-asks-on-behalf-of-a-profile"
 """Name of the project that uv is asked about; retelling turns it into "you"."""
@@ -43,6 +46,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
         url: without credentials.
         credentials: user name and password.
         default: whether it takes the place of uv's default index.
+        local: on the loopback, where no proxy may come between.
         cutoff: True where the question's cutoff holds, False for none, or a moment of its own.
     """
 
@@ -51,6 +55,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     credentials: tuple[str, str] | None = None
     default: bool = False
     cutoff: bool | datetime = True
+    local: bool = False
 
 
 def python_platform(platform: Platform, libc: Libc, label: str) -> str:
@@ -106,6 +111,31 @@ def own_cutoff(index: Index) -> bool | datetime:
             expected='a moment such as "2026-11-01T00:00:00Z" (a span would mean another one tomorrow), or false',
         )
     return found
+
+
+def check(question: Question) -> None:
+    """InvalidFile for a requirement that names a file which cannot stand in a lockfile, or uv's project itself."""
+    for requirement in (*question.requirements, *question.constraints):
+        direct = _DIRECT.fullmatch(requirement.text)
+        name, url = (direct[1], direct[3]) if direct is not None else ("", "")
+        if url and not (url.startswith(("http://", "https://")) and _plain_wheel(url)):
+            raise InvalidFile(
+                f"{name} is asked for by an address that cannot stand in a lockfile",
+                file=requirement.file,
+                line=requirement.line,
+                key=requirement.key,
+                found=redact(url),
+                expected="a version from an index, or `NAME @ https://…/FILE.whl` without credentials",
+            )
+        if normalised(re.split(r"[^\w.-]", requirement.text.strip(), maxsplit=1)[0]) == PROJECT:
+            raise InvalidFile(f"{PROJECT} cannot be asked for", file=requirement.file, line=requirement.line)
+
+
+_DIRECT = re.compile(r"\s*([\w.-]+)\s*(\[[^\]]*\])?\s*@\s*(\S+)(?:\s.*)?", re.DOTALL)
+
+
+def _plain_wheel(url: str) -> bool:
+    return urlsplit(url).path.endswith(".whl") and split_credentials(url)[1] is None
 
 
 def files(question: Question, sources: Iterable[Source]) -> dict[str, str]:
@@ -164,7 +194,8 @@ def arguments(question: Question, *, uv: str, python: str) -> list[str]:
     return command
 
 
-def _variable(key: str, what: str) -> str:
+def variable(key: str, what: str) -> str:
+    """The environment variable in which uv looks for an index's USERNAME or PASSWORD."""
     return f"UV_INDEX_{re.sub('[^A-Z0-9]', '_', key.upper())}_{what}"
 
 
@@ -173,8 +204,12 @@ def environment(environ: Mapping[str, str], folder: Path, sources: Iterable[Sour
     env = {name: environ[name] for name in _PASSED if name in environ}
     empty = str(folder / "none")
     env |= {"XDG_CONFIG_HOME": empty, "XDG_CONFIG_DIRS": empty, "MACOSX_DEPLOYMENT_TARGET": "14.0"}
+    sources = list(sources)
+    if any(source.local for source in sources):
+        direct = [env[name] for name in ("NO_PROXY", "no_proxy") if env.get(name)]
+        env["NO_PROXY"] = env["no_proxy"] = ",".join([*direct, "127.0.0.1"])
     for source in sources:
         if source.credentials is not None:
             user, password = source.credentials
-            env |= {_variable(source.key, "USERNAME"): user, _variable(source.key, "PASSWORD"): password}
+            env |= {variable(source.key, "USERNAME"): user, variable(source.key, "PASSWORD"): password}
     return env

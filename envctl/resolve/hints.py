@@ -65,6 +65,13 @@ def hints(told: Told, asked: Asked) -> Iterator[str]:
     for name in sorted(_undated(told)):
         if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", words):
             yield _without_times(name, asked)
+    for override in asked.question.overrides:
+        name = normalised(re.split(r"[^\w.-]", override.strip(), maxsplit=1)[0])
+        if re.search(rf"(?:no version of|depends? on) {re.escape(name)}(?![\w-])", words):
+            yield f'"{override}" in [resolver] overrides replaces what packages ask for'
+    if not told.hints and not told.warnings and not asked.absent:
+        for match in re.finditer(r"there are no versions of ([\w.-]+)", words):
+            yield f"{asked.index(match[1])} has a page of {match[1]} that names no file; is it a package index?"
     for hint in told.hints:
         flat = hint.replace("\n", " ")
         yield next(
@@ -107,6 +114,8 @@ def _platforms(match: re.Match[str], told: Told, asked: Asked) -> str:  # noqa: 
     only = f"{name} {version} has wheels for {tags} only"
     if platform.os == "linux" and libc.family == "glibc" and newer and newer[0] > libc.minor:
         return f'{only}; libc = "glibc 2.{newer[0]}" admits them, where the machines have that'
+    if platform.os == "linux" and "linux" not in tags:
+        return f"{only}; \"{name}; sys_platform != 'linux'\" leaves it out on {platform}"
     if platform.machine not in tags:
         return f"{only}; \"{name}; platform_machine != '{platform.machine}'\" leaves it out on {platform}"
     return only

@@ -8,16 +8,17 @@ from collections.abc import Iterator, Sequence
 
 from envctl.errors import EnvctlError, IndexFailed, NoResolution, ToolFailed
 from envctl.model.profile import Requirement
-from envctl.resolve.asking import PROJECT
+from envctl.resolve.asking import PROJECT, variable
 from envctl.resolve.binding import normalised
 from envctl.resolve.hints import URL, Asked, hints
 from envctl.resolve.interface import Question
 from envctl.resolve.stderr import Told
 
-_WIDTH = 100
+_WIDTH = 78
 _LONGEST = 40
 _HINTS = 4
 _SENTENCE = re.compile(r"(And )?[Bb]ecause (.*?),? we can conclude that (.*?)\.?( \(\d+\))?")
+_REQUESTED_PYTHON = re.compile(r"the requested Python version \(>=([\d.]+)\) does not satisfy Python(\S+)")
 _NO_VERSIONS = re.compile(r"there (?:are no versions|is no version) of ([a-z0-9][a-z0-9-]*)(?![\w=-])")
 
 _NETWORK = (
@@ -49,7 +50,6 @@ _REASONS: tuple[tuple[str, str, str | None], ...] = (
     ("Connection reset", "the connection was cut", None),
     ("Received some unexpected", "it answered what is no page of a package index", None),
 )
-_LOGIN = "credentials come from netrc, or from UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD"
 
 
 def retell(told: Told, asked: Asked, status: int) -> EnvctlError:
@@ -77,9 +77,16 @@ def _refused(told: Told, asked: Asked) -> IndexFailed | None:
                 "the index refuses to answer",
                 file=asked.plain(url[0]),
                 found=f"{status[1] or status[2]}, asked for {asked.question.label}",
-                hint=_LOGIN,
+                hint=_login(asked),
             )
     return None
+
+
+def _login(asked: Asked) -> str:
+    named = next((index.name for index in asked.question.indexes if not index.packages), None)
+    if named is None:
+        return "credentials come from netrc, or stand in the address of the mirror that this machine configures"
+    return f"credentials come from netrc, or from {variable(named, 'USERNAME')} and {variable(named, 'PASSWORD')}"
 
 
 def _uncached(told: Told, asked: Asked) -> IndexFailed | None:
@@ -99,7 +106,7 @@ def _index_failed(told: Told, asked: Asked) -> IndexFailed:
     reason, hint = None, None
     if answered is not None:
         reason = f"it answered {answered[1]}"
-        hint = _LOGIN if answered[1][:3] in ("401", "403", "407") else None
+        hint = _login(asked) if answered[1][:3] in ("401", "403", "407") else None
     for sign, meaning, advice in _REASONS if reason is None else ():
         if sign in words:
             reason, hint = meaning, advice
@@ -142,6 +149,8 @@ def _explained(told: Told, asked: Asked) -> Iterator[str]:
 def _plain_parts(sentence: str) -> Iterator[str]:
     sentence = sentence.replace("all of: ", "").replace("one of: ", "one of ").replace("`", "")
     sentence = sentence.replace(f"{PROJECT} depends on", "the profile asks for")
+    sentence = sentence.replace("your requirements", "the profile's requirements")
+    sentence = _REQUESTED_PYTHON.sub(r"Python \1 does not satisfy \2", sentence)
     sentence = sentence.replace("was not found in the package registry", "is not in the index")
     sentence = sentence.replace("was not found in the cache", "is not in the cache")
     match = _SENTENCE.fullmatch(sentence)

@@ -40,13 +40,13 @@ class Session:
     """One resolution's view of a router: its credentials, and what went wrong or was missing while it asked.
 
     Attributes:
-        failures: of the bound indexes, in the order in which they were met.
+        failures: what to raise in place of uv's answer, in the order in which it was met.
         absent: distributions (normalised names) that their bound index does not have.
     """
 
     def __init__(self) -> None:
         self.user, self.password = secrets.token_hex(8), secrets.token_hex(16)
-        self.failures: list[IndexFailed] = []
+        self.failures: list[Exception] = []
         self.absent: set[str] = set()
 
 
@@ -99,9 +99,9 @@ class Router:
             return Answer(404)
         try:
             answer, absent = self._once(request)
-        except IndexFailed as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, `session.failures` raises it in the caller's thread
             session.failures.append(error)
-            return Answer(_FAILED, error.what.encode())
+            return Answer(_FAILED)
         if absent and isinstance(request, Page):
             session.absent.add(request.name)
         return answer
@@ -120,9 +120,8 @@ class Router:
                 made.set_result(self._page(request) if isinstance(request, Page) else self._metadata(request))
             except EnvctlError as error:
                 made.set_exception(_of_index(error, request.index))
-            except Exception as error:
-                made.set_exception(_of_index(IndexFailed(f"{type(error).__name__}: {error}"), request.index))
-                raise
+            except Exception as error:  # noqa: BLE001  # a defect: raised where the resolution ends, not in this thread
+                made.set_exception(error)
         return made.result()
 
     def _page(self, request: Page) -> tuple[Answer, bool]:

@@ -67,6 +67,7 @@ class UvResolver:
 
     def resolve(self, question: Question) -> Resolution:
         """See `Resolver.resolve`."""
+        asking.check(question)
         bindings = Bindings.of(question.indexes)
         with scratch_dir() as folder, self._routed(bindings, question) as route:
             sources = [*route.sources, *self._default_source(bindings)]
@@ -122,7 +123,7 @@ class _Route(msgspec.Struct, frozen=True):
 
     sources: Sequence[Source] = ()
     addresses: Addresses | None = None
-    failures: Sequence[IndexFailed] = ()
+    failures: Sequence[Exception] = ()
     absent: Collection[str] = ()
 
     def shown(self, url: str) -> str:

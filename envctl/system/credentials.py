@@ -111,4 +111,6 @@ class Credentials:
         except (OSError, UnicodeDecodeError):
             self.problem = f"{place} cannot be read"
             return {}
-        return {host.lower(): (login or account or "", password or "") for host, (login, account, password) in hosts.items()}
+        return {
+            host.lower(): (login or account or "", password or "") for host, (login, account, password) in hosts.items()
+        }

@@ -239,9 +239,7 @@ class Client:
                 with contextlib.suppress(BodyFailed, _Retry):
                     collections.deque(answer.chunks(2**16), maxlen=0)  # so that the connection can be used again
             url = target
-        raise IndexFailed(
-            "redirects without end", file=redact(asked), expected=f"at most {_MOST_REDIRECTS} redirects"
-        )
+        raise IndexFailed("redirects without end", file=redact(asked), expected=f"at most {_MOST_REDIRECTS} redirects")
 
     def _take(self, answer: Answer, take: Callable[[Answer], T], expect: Sequence[int]) -> T:
         if answer.status in expect:

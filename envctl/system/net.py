@@ -233,7 +233,10 @@ def pool_for(url: str, environ: Mapping[str, str], network: Network, connections
     auth = (unquote(at.username or ""), unquote(at.password or "")) if at.username is not None else None
     host = f"[{at.hostname}]" if ":" in (at.hostname or "") else at.hostname
     port = at.port or (443 if at.scheme == "https" else 80)
-    return httpcore.HTTPProxy(f"{at.scheme}://{host}:{port}", proxy_auth=auth, proxy_ssl_context=context, **common)
+    proxy_context = context if at.scheme == "https" else None  # httpcore refuses one for a plain proxy
+    return httpcore.HTTPProxy(
+        f"{at.scheme}://{host}:{port}", proxy_auth=auth, proxy_ssl_context=proxy_context, **common
+    )
 
 
 def _proxy(scheme: str, host: str, environ: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ Sources: distlib (in pip), pip, uv, pypa/installer; entry-points specification; 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -72,6 +73,8 @@ if __name__ == "__main__":
 _TEMPLATES = (_UV, _DISTLIB, _PIP_26, _PIP_25, _DISTLIB_LATE, _INSTALLER)
 # uv's relocatable scripts find the interpreter beside themselves
 _BESIDE = ('"$(dirname -- "$(realpath -- "$0")")"/', '"$(CDPATH= cd -- "$(dirname -- "$0")" && echo "$PWD")"/')
+_IMPORT = re.compile(rb"^ *from (\S+) import ", re.MULTILINE)
+_CALL = re.compile(rb"^ *sys\.exit\((\S+?)\(\)\)$", re.MULTILINE)
 _SH, _EXEC, _ARGUMENTS, _END = b"#!/bin/sh\n", b"'''exec' ", b' "$0" "$@"\n', b"' '''\n"
 
 
@@ -90,6 +93,16 @@ class Script(msgspec.Struct, frozen=True):
                 return cls(_EXEC + command, rest[len(_END) :])
         first, newline, rest = text.partition(b"\n")
         return cls(first[2:], rest) if first.startswith(b"#!") and newline else None
+
+
+    def target(self) -> str | None:
+        """`module:function` where the rest is, as a whole, what a known installer writes for it; else None."""
+        module = _IMPORT.search(self.body)
+        function = _CALL.search(self.body)
+        if module is None or function is None:
+            return None
+        target = f"{module[1].decode()}:{function[1].decode()}"
+        return target if self.body in entry_point_bodies(target) else None
 
 
 def starters(prefixes: Iterable[str], minor: tuple[int, int] | None) -> frozenset[bytes]:

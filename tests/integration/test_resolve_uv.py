@@ -162,14 +162,21 @@ def test_a_requirement_may_name_its_wheel_by_address(uv: UvResolver, index: Inde
     assert (candidate.url, candidate.filename, candidate.sha256) == (url, wheel.name, sha256_of(wheel))
 
 
-def test_local_files_and_repositories_cannot_stand_in_a_lockfile(uv: UvResolver, tmp_path: Path) -> None:
-    wheel = build_wheel(tmp_path, "lib")
-    with pytest.raises(NoResolution) as caught:
-        uv.resolve(question(f"lib @ {wheel.as_uri()}"))
-    assert caught.value.place() == "profiles/base.toml:10"
-    assert str(tmp_path) not in caught.value.what
-    with pytest.raises(ToolFailed):
-        uv.resolve(question("lib @ git+file:///nowhere/at/all"))
+@pytest.mark.parametrize(
+    "address",
+    [
+        "file:///somewhere/lib-1.0-py3-none-any.whl",
+        "git+https://index.example/lib.git",
+        "https://index.example/lib-1.0.tar.gz",
+        "https://user:s3cret@index.example/lib-1.0-py3-none-any.whl",
+        "./lib-1.0-py3-none-any.whl",
+    ],
+)
+def test_an_address_that_cannot_stand_in_a_lockfile_is_refused(address: str, uv: UvResolver) -> None:
+    with pytest.raises(InvalidFile) as caught:
+        uv.resolve(question("other", f"lib[extra] @ {address} ; python_version >= '3'"))
+    assert caught.value.place() == "profiles/base.toml:11"
+    assert "s3cret" not in str(caught.value)
 
 
 def test_a_requirement_named_like_the_asking_project_is_not_swallowed(uv: UvResolver) -> None:
@@ -179,9 +186,7 @@ def test_a_requirement_named_like_the_asking_project_is_not_swallowed(uv: UvReso
         uv.resolve(question(PROJECT))
 
 
-def test_an_index_with_a_cutoff_of_its_own_or_none_is_not_ruled_by_the_profiles(
-    uv: UvResolver, tmp_path: Path
-) -> None:
+def test_an_index_with_a_cutoff_of_its_own_or_none_is_not_ruled_by_the_profiles(uv: UvResolver, tmp_path: Path) -> None:
     from integration.resolver_contract import day
 
     with IndexServer() as mine:
@@ -228,11 +233,11 @@ def test_uv_that_ends_well_without_an_answer_is_a_failure(
 ) -> None:
     from envctl.resolve import uv as module
 
+    fake = tmp_path / "uv"
+    monkeypatch.setattr(module, "binary", lambda: fake)
     for body in ("exit 0", "echo 'packages = 3' > pylock.toml", "echo 'lock-version = \"9.0\"' > pylock.toml"):
-        fake = tmp_path / "uv"
         fake.write_text(f"#!/bin/sh\n{body}\n")
         fake.chmod(0o755)
-        monkeypatch.setattr(module, "binary", lambda: fake)
         with pytest.raises(ToolFailed, match="answer"):
             uv.resolve(question("lib"))
 
@@ -258,7 +263,12 @@ def test_the_installer_has_one_version_for_all_platforms(index: IndexServer, tmp
 
     def installer(version: str | None = None, cutoff: object = None) -> object:
         return resolve_installer(
-            uv, cutoff=cutoff, platforms=both, libc=Libc.parse("glibc 2.28"), python="3.11.9", version=version  # type: ignore[arg-type]
+            uv,
+            cutoff=cutoff,
+            platforms=both,
+            libc=Libc.parse("glibc 2.28"),
+            python="3.11.9",
+            version=version,  # type: ignore[arg-type]
         )
 
     from integration.resolver_contract import day

@@ -13,7 +13,6 @@ from support.locked import PYTHON, change, lock
 from support.project import Project
 
 
-
 def run(*command: object, **options: object) -> str:
     """Standard output of a program that must succeed."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **options)
@@ -24,7 +23,7 @@ def run(*command: object, **options: object) -> str:
 def tree(folder: Path) -> dict[str, bytes | str]:
     """Every file and link of an environment."""
     return {
-        str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else path.read_bytes()
+        str(path.relative_to(folder)): str(path.readlink()) if path.is_symlink() else path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_symlink() or path.is_file()
     }
@@ -91,7 +90,7 @@ class TestNew:
     def test_the_answer_comes_first_and_the_next_step_last(self, locked: Project) -> None:
         done = locked.run("sync", "train")
         assert done.out.splitlines()[0] == "created: .venv is train, and nothing else"
-        assert done.out.splitlines()[1].startswith(f"  2 packages, ")
+        assert done.out.splitlines()[1].startswith("  2 packages, ")
         assert f"Python {PYTHON}" in done.out
         assert done.err.splitlines()[-1] == f"hint: `source {locked.folder}/.venv/bin/activate`, `envctl verify train`"
 
@@ -354,5 +353,3 @@ def python_like(patch: str, minor: str | None = None):
     from envctl.model.lockfile import Python
 
     return Python(version=f"{minor or '.'.join(PYTHON.split('.')[:2])}.{patch}")
-
-

@@ -58,9 +58,7 @@ def build_wheel(
         _metadata(name, version, requires, requires_python, provides_extra) if metadata is None else metadata
     )
     root = "true" if purelib else "false"
-    members[f"{info}/WHEEL"] = (
-        f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: {root}\nTag: {tag}\n".encode()
-    )
+    members[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: {root}\nTag: {tag}\n".encode()
     if entry_points:
         lines = [f"{script} = {target}" for script, target in entry_points.items()]
         members[f"{info}/entry_points.txt"] = ("[console_scripts]\n" + "\n".join(lines) + "\n").encode()

@@ -129,7 +129,7 @@ class TestAlone:
         real = places.fcntl.flock
 
         def refuse_folders(descriptor: int, flags: int) -> None:
-            if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            if Path(f"/proc/self/fd/{descriptor}").is_dir():
                 raise OSError(9, "Bad file descriptor")
             real(descriptor, flags)
 
@@ -139,8 +139,9 @@ class TestAlone:
 
     def test_a_place_that_cannot_be_made_is_an_error(self, tmp_path: Path) -> None:
         place = places.Place(Path("/proc/nowhere/.venv"), ".venv")
-        with pytest.raises(ToolFailed, match="place of the environment cannot be used"), alone(
-            place, waiting=lambda: None
+        with (
+            pytest.raises(ToolFailed, match="place of the environment cannot be used"),
+            alone(place, waiting=lambda: None),
         ):
             pass
 
@@ -167,10 +168,12 @@ class TestSwap:
 
     def test_a_folder_that_was_filled_meanwhile_is_not_touched(self, tmp_path: Path) -> None:
         place = examine(tmp_path / ".venv")
-        with work_folder(place) as work, pytest.raises(ToolFailed, match="cannot be put in its place"):
+        with work_folder(place) as work:
+            new = environment(work / "new", "new")
             (tmp_path / ".venv").mkdir()
             (tmp_path / ".venv" / "file").write_text("mine")
-            swap(place, environment(work / "new", "new"))
+            with pytest.raises(ToolFailed, match="cannot be put in its place"):
+                swap(place, new)
         assert (tmp_path / ".venv" / "file").read_text() == "mine"
 
     def test_two_moves_that_fail_midway_are_taken_back(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

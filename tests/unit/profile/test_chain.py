@@ -6,6 +6,50 @@ from envctl.errors import InvalidFile, UsageError
 from envctl.model.target import Target
 from envctl.profile import load, resolve_name, targets
 
+SHA = "0" * 64
+EVERYTHING = f"""
+description  = "Train and serve"
+python       = "3.11"
+libc         = "glibc 2.28"
+platforms    = ["linux/amd64", "linux/arm64"]
+dependencies = ["numpy>=2", "scikit-learn", "torch"]
+constraints  = ["numpy<3"]
+requirements = ["r.in"]
+project      = {{ path = ".", extras = [], groups = [], editable = true }}
+default-variant = "cpu"
+[resolver]
+backend       = "uv"
+exclude-newer = "2026-11-01T00:00:00Z"
+sdists        = []
+overrides     = ["idna>=3"]
+exclude       = ["Foo.Bar"]
+index         = [{{ name = "internal", url = "https://index.example/simple", packages = ["acme-*", "My.Pkg"] }}]
+[image]
+base     = "registry.example:5000/team/python:3.11.9-slim-bookworm@sha256:{SHA}"
+packages = ["libgomp1", "libc6=2.36-9+deb12u10"]
+provides = ["torch"]
+env      = {{ OMP_NUM_THREADS = "1" }}
+files    = [{{ source = "app", target = "/app" }}, {{ source = "model.joblib", target = "/app/m", locked = true }}]
+workdir  = "/app"
+user     = 10001
+ports    = [8000]
+command  = ["python", "-m", "serve"]
+[image.python]
+url.'linux/amd64' = "https://host.example/a%2B1"
+url.'linux/arm64' = "https://host.example/b"
+sha256 = {{ "linux/amd64" = "{SHA}", "linux/arm64" = "{SHA}" }}
+[commands]
+train = ["python", "-m", "train"]
+[policy]
+startup-hooks = ["distutils-precedence.pth"]
+writable      = ["share/jupyter/runtime"]
+allow-seed    = false
+[variants.cpu]
+resolver.index = [{{ name = "torch-cpu", url = "http://127.0.0.1:8080/cpu", packages = ["torch"] }}]
+[variants.cuda]
+cuda = "12.8"
+image.base = "nvidia/cuda:12.8.1-base-ubuntu22.04"
+"""
 CPU_CUDA = 'python = "3.11"\n[variants.cpu]\n[variants.cuda]\n'
 
 
@@ -169,3 +213,29 @@ def test_an_abstract_profile_cannot_be_loaded(refused) -> None:
     error = refused('dependencies = ["numpy"]')
     assert error.exit_code == 3
     assert "train has no python" in str(error)
+
+
+def test_everything_that_a_profile_can_say_is_read(write) -> None:
+    project = write(
+        {
+            "train.toml": EVERYTHING,
+            "r.in": "scipy",
+            "app/x.py": "",
+            "model.joblib": "",
+            "pyproject.toml": '[project]\nname = "acme"',
+        }
+    )
+    profile = load(project, Target("train", "cpu")).profile
+    assert profile.platforms == ("linux/amd64", "linux/arm64")
+    assert profile.resolver.exclude == ("foo-bar",)
+    assert profile.resolver.index[0].packages == ("acme-*", "my-pkg")
+    assert profile.resolver.index[1].name == "torch-cpu"
+    image = profile.image
+    assert image is not None
+    assert image.python is not None
+    assert image.python.url == {"linux/amd64": "https://host.example/a%2B1", "linux/arm64": "https://host.example/b"}
+    assert [file.locked for file in image.files] == [False, True]
+    assert (image.user, image.ports, image.workdir) == (10001, (8000,), "/app")
+    assert profile.commands == {"train": ("python", "-m", "train")}
+    assert profile.policy.startup_hooks == ("distutils-precedence.pth",)
+    assert targets(project) == (Target("train", "cpu"), Target("train", "cuda"))

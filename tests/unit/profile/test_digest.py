@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-import locale
+import json
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -23,7 +25,7 @@ def digest(write, **changed: str) -> str:
 
 
 def test_the_digest_is_the_same_for_ever(write) -> None:
-    assert digest(write) == "sha256:WRITE"
+    assert digest(write) == "sha256:bb8635e56e7985300fbbe778ef55d9d8186bc45a7b2d3691c48741700e09ece8"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +33,10 @@ def test_the_digest_is_the_same_for_ever(write) -> None:
     [
         {"train__toml": BASE["train.toml"] + 'description = "for people"'},
         {"train__toml": "# a comment\n\n" + BASE["train.toml"]},
-        {"train__toml": BASE["train.toml"] + 'platforms = ["linux/amd64"]\nlibc = "glibc 2.28"\nresolver.backend = "uv"'},
+        {
+            "train__toml": BASE["train.toml"]
+            + 'platforms = ["linux/amd64"]\nlibc = "glibc 2.28"\nresolver.backend = "uv"'
+        },
         {"r__in": "# a comment\n\nscipy   # why\n-c c.txt"},
         {"r__in": "scipy \\\n\n-c ./c.txt"},
         {"pyproject__toml": BASE["pyproject.toml"] + "[tool.other]\nx = 1"},
@@ -60,17 +65,30 @@ def test_what_decides_the_lockfile_changes_the_digest(write, changed) -> None:
     assert digest(write, **changed) != digest(write)
 
 
-def test_the_machine_does_not_change_the_digest(write, tmp_path, monkeypatch) -> None:
+def test_the_machine_does_not_change_the_digest(write, tmp_path) -> None:
     before = digest(write)
     elsewhere = tmp_path / "another place"
-    shutil.copytree(tmp_path, elsewhere)
-    monkeypatch.setenv("HOME", str(elsewhere))
-    monkeypatch.setenv("TZ", "Pacific/Auckland")
-    monkeypatch.setenv("LANG", "tr_TR.UTF-8")
-    monkeypatch.chdir(elsewhere)
-    locale.setlocale(locale.LC_ALL, "C")
+    shutil.copytree(tmp_path / "profiles", elsewhere / "profiles")
+    for name in ("r.in", "c.txt", "pyproject.toml"):
+        shutil.copy(tmp_path / name, elsewhere / name)
     os.utime(elsewhere / "r.in", (0, 0))
-    assert load(elsewhere.relative_to(elsewhere), Target("train")).digest == before
+    environment = {
+        "HOME": str(elsewhere),
+        "TZ": "Pacific/Auckland",
+        "LC_ALL": "tr_TR.UTF-8",
+        "USER": "somebody",
+        "PYTHONHASHSEED": "7",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "envctl", "-C", str(elsewhere), "profile", "train", "--format", "json"],
+        env=environment,
+        umask=0o077,
+        cwd="/",
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["inputs"] == before
 
 
 def test_inheriting_gives_the_same_digest_as_saying_it_at_once(write) -> None:

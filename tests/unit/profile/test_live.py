@@ -191,7 +191,7 @@ BAD = [
     ("pyproject.toml", "[project]\nname='a'\ndependencies=['a >> b']", "project.dependencies[0] is not a requirement"),
     ("pyproject.toml", "[project]\nname='a'\ndependencies=['a[nope]']", "has no extra 'nope'"),
     ("pyproject.toml", "[project]\nname='a'\ndependencies=['x @ https://x.example/x.whl']", "pinned to an address"),
-    ("pyproject.toml", "[project]\nname='a'\ndependencies=['x\\u001b']", "control character"),
+    ("pyproject.toml", "[project]\nname='a'\ndependencies=[\"x\\u001b\"]", "control character"),
     ("pyproject.toml", "[project", "is not valid TOML"),
 ]
 

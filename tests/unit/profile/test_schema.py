@@ -49,7 +49,7 @@ image.base = "nvidia/cuda:12.8.1-base-ubuntu22.04"
 def test_the_shipped_schema_is_the_generated_one_golden() -> None:
     if os.environ.get("ENVCTL_GOLDEN") == "rewrite":
         json_schema.SHIPPED.write_bytes(json_schema.text())
-    assert json.loads(json_schema.SHIPPED.read_text()) == json.loads(json.dumps(schema()))
+    assert json.loads(json_schema.SHIPPED.read_text("utf-8")) == json.loads(json.dumps(schema()))
 
 
 def test_the_schema_is_one_and_accepts_every_key_that_a_profile_has() -> None:

@@ -1,0 +1,54 @@
+"""`envctl fetch`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from envctl.cli.context import Settings, pass_settings, print_json
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  envctl fetch demo:cpu wheelhouse                          all platforms of the lockfile
+  envctl fetch demo:cpu wheelhouse --platform linux/arm64   one of them
+  envctl sync demo:cpu --from wheelhouse                    there, without a network"""
+)
+@click.argument("target")
+@click.argument("folder", metavar="DIR")
+@click.option("--platform", "platforms", multiple=True, metavar="P", help="Only this platform; may be given again.")
+@click.option("--offline", is_flag=True, help="No network: only what is cached, or in DIR already.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
+@pass_settings
+def command(settings: Settings, target: str, folder: str, platforms: tuple[str, ...], offline: bool, form: str) -> None:
+    """Download everything that sync needs of a target into DIR, for a machine without a network.
+
+    Each file is checked against its locked digests. What is there and right is kept; what others put there stays.
+    Several targets can share a folder.
+    """
+    from envctl.commands.fetch import fetch
+    from envctl.commands.locate import find_lockfile
+    from envctl.commands.wheels import SystemPorts
+
+    path, lockfile = find_lockfile(settings.directory, target)
+    with (
+        settings.working("fetching") as progress,
+        SystemPorts(folder=Path(folder), offline=offline, progress=progress) as ports,
+    ):
+        result = fetch(path, lockfile, Path(folder), platforms, ports)
+    if form == "json":
+        print_json(result)
+        return
+    from envctl.cli.show import count, size
+
+    click.echo(f"fetched: {folder} has all of {result.target}")
+    parts = [count(result.wheels, "wheel"), size(result.bytes), *result.platforms]
+    if result.installer:
+        parts.append("with " + " and ".join(name.partition("-")[0] for name in result.installer[:1]))
+    if result.downloaded:
+        parts.append(f"{size(result.downloaded)} downloaded")
+    click.echo(f"  {', '.join(parts)}, {result.seconds:.1f} s")
+    settings.say(f"hint: `envctl sync {result.target} --from {shlex.quote(folder)}`")

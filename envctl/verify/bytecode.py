@@ -1,0 +1,52 @@
+"""Bytecode: what comparing each `.pyc` with its source came to, as findings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from envctl.model.inventory import Bytecode, Kind
+from envctl.verify.world import World
+
+_MESSAGES = {
+    Bytecode.FOREIGN: ("bytecode-foreign", "is not what its source compiles to"),
+    Bytecode.UNCHECKED: ("bytecode-unchecked", "is used without a look at its source"),
+    Bytecode.SOURCELESS: ("bytecode-sourceless", "has no source"),
+}
+_GROUPED = {
+    Bytecode.OTHER_PYTHON: ("bytecode-other-python", "for another Python"),
+    Bytecode.UNKNOWN: ("bytecode-unverified", "that could not be compared with the sources"),
+    Bytecode.UNREADABLE: ("bytecode-unverified", "that could not be compared with the sources"),
+}
+
+
+def check(world: World) -> None:
+    """Report bytecode that is not its source's; what agrees belongs to the source's owner."""
+    groups: dict[tuple[str, str, str | None], list[str]] = defaultdict(list)
+    for path, status in world.inventory.bytecode.items():
+        if path in world.owners:
+            continue  # a wheel's own, counted in its content digest
+        owner = world.owners.get(source(path))
+        package = None if owner is None else owner
+        world.own(path, package or "nobody")
+        if status in _MESSAGES:
+            name, message = _MESSAGES[status]
+            digest = world.sha256(path)
+            world.report(
+                name, message, package=package, path=path, found=None if digest is None else f"sha256:{digest}"
+            )
+        elif status in _GROUPED:
+            name, message = _GROUPED[status]
+            groups[name, message, package].append(path)
+    for (name, message, package), paths in groups.items():
+        count = f"{len(paths):,} bytecode files" if len(paths) > 1 else "bytecode"
+        world.report(name, f"{count} {message}", package=package, path=min(paths))
+    for path, entry in world.inventory.entries.items():
+        if path.endswith(".pyc") and entry.kind is not Kind.FOLDER and path not in world.owners:
+            world.own(path, "nobody")
+            world.report("bytecode-sourceless", "is loaded without a source", path=path)
+
+
+def source(path: str) -> str:
+    """The source of a path in a `__pycache__` folder."""
+    folder, _, name = path.rpartition("/")
+    return folder.removesuffix("__pycache__") + name.partition(".")[0] + ".py"

@@ -1,0 +1,117 @@
+"""The closed world: links, permissions, kinds of files, and everything that nobody owns."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import defaultdict
+
+from envctl.model.inventory import Entry, Kind
+from envctl.verify.makers import OWNER
+from envctl.verify.world import World
+
+_CODE = (".py", ".pyc", ".pyo", ".pyd", ".pyw", ".so", ".dll", ".dylib", ".pth", ".egg", ".egg-link", ".whl", ".zip", ".sh")
+_CONFIG = (".cfg", ".conf", ".ini", ".toml")
+_SET_ID = 0o6000
+_WORLD_WRITABLE = 0o002
+_STICKY = 0o1000
+_LISTED = 20
+
+
+def check(world: World) -> None:
+    """Report what is left when every owner has been heard."""
+    if world.lib64:
+        world.own("lib64", OWNER)
+    _check_problems(world)
+    _check_links(world)
+    _check_kinds(world)
+    _check_permissions(world)
+    for mount in world.inventory.mounts:
+        world.report("mount", "another file system is mounted here", path=mount)
+    _check_owners(world)
+
+
+def _check_problems(world: World) -> None:
+    for problem in world.inventory.problems:
+        owner = world.owners.get(problem.path)
+        package = None if owner in (OWNER, "nobody") else owner
+        world.own(problem.path, "nobody")
+        world.report("unreadable", problem.reason, package=package, path=problem.path)
+
+
+def _check_links(world: World) -> None:
+    """Links that leave the tree. What an installer linked instead of copying is one warning for each package."""
+    linked: dict[str, list[str]] = defaultdict(list)
+    for path, entry in world.inventory.entries.items():
+        if entry.kind is not Kind.LINK:
+            continue
+        owner = world.owners.get(path)
+        if owner == OWNER:
+            continue
+        inside = entry.real is not None and entry.real.startswith(world.inventory.real_root + "/")
+        if owner is not None and entry.sha256 is not None and not inside:
+            linked[owner].append(path)
+        elif owner is None or not inside:
+            world.own(path, "nobody")
+            where = entry.link or "nowhere"
+            world.report("link-outside", f"leads to {where}", path=path, found=where)
+    for owner, paths in linked.items():
+        count = f"{len(paths):,} files are links" if len(paths) > 1 else "is a link"
+        place = world.inventory.entries[min(paths)].real or ""
+        world.report("link-mode", f"{count} to equal files outside of the environment: {place}", package=owner, path=min(paths))
+
+
+def _check_kinds(world: World) -> None:
+    for path, entry in world.inventory.entries.items():
+        if entry.kind in (Kind.FIFO, Kind.SOCKET, Kind.DEVICE):
+            world.own(path, "nobody")
+            world.report("special-file", f"is a {entry.kind.value}", path=path)
+
+
+def _check_permissions(world: World) -> None:
+    writable = []
+    for path, entry in world.inventory.entries.items():
+        if entry.kind is Kind.FILE and entry.mode & _SET_ID:
+            world.report("setuid", f"has mode {entry.mode:04o}", path=path, found=f"{entry.mode:04o}")
+        if _anyone_may_write(entry) and not _is_lock(path, entry):
+            writable.append(path)
+    for path in writable[: _LISTED if len(writable) > _LISTED else None]:
+        world.report("world-writable", "any user may write to it", path=path, found=f"{world.inventory.entries[path].mode:04o}")
+    if len(writable) > _LISTED:
+        world.report("world-writable", f"any user may write to {len(writable) - _LISTED:,} more files and folders", path=".")
+
+
+def _anyone_may_write(entry: Entry) -> bool:
+    if entry.kind is Kind.LINK or not entry.mode & _WORLD_WRITABLE:
+        return False
+    return entry.kind is not Kind.FOLDER or not entry.mode & _STICKY
+
+
+def _is_lock(path: str, entry: Entry) -> bool:
+    """uv's lock, which it makes empty and open to all, so that users can share an environment."""
+    return path == ".lock" and entry.kind is Kind.FILE and entry.size == 0
+
+
+def _check_owners(world: World) -> None:
+    writable = tuple(f"{place.strip('/')}/" for place in world.lockfile.envctl.policy.writable)
+    for path, entry in sorted(world.inventory.entries.items()):
+        if entry.kind is Kind.FOLDER or path in world.owners:
+            continue
+        if _is_lock(path, entry) or (f"{path}/".startswith(writable) and is_data(world, path, entry)):
+            continue
+        digest = None if entry.sha256 is None else f"sha256:{entry.sha256}"
+        world.report("file-added", _added(path), path=path, found=digest)
+
+
+def is_data(world: World, path: str, entry: Entry) -> bool:
+    """Whether a file that policy lets programs write is data: never code, configuration, or what installers write."""
+    name = posixpath.basename(path).lower()
+    top = path.partition("/")[0]
+    plain = entry.kind is Kind.FILE and not entry.mode & 0o111
+    code = name.endswith(_CODE) or ".so." in name or top in ("bin", "etc") or "/" not in path
+    return plain and not code and not name.endswith(_CONFIG) and ".dist-info/" not in path and ".egg-info/" not in path
+
+
+def _added(path: str) -> str:
+    if path.startswith("bin/"):
+        return "is a program that no locked wheel and no known maker of environments writes"
+    return "belongs to no locked wheel"
