@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,6 +19,7 @@ from envctl.model.profile import Index
 from envctl.model.requirements import Line, parse
 from envctl.system.files import read_text
 
+WhyNot = Callable[[str, bool], str | None]
 _LOOPBACK = re.compile(r"localhost|127(?:\.[0-9]{1,3}){3}|::1")
 _TORCH_INDEX = re.compile(r"/(cpu|cu[0-9]{2,3}|rocm[0-9.]+|xpu)/?$")
 _TORCH = ("torch", "torchvision", "torchaudio", "torchtext", "torchdata", "triton", "pytorch-triton")
@@ -36,14 +38,19 @@ _IGNORED = {
 }
 
 
-def adopt(project: Path, source: str) -> Adopted:
-    """Take over a requirements file. `source` is relative to the project folder, or absolute.
+def adopt(project: Path, source: str, why_not: WhyNot) -> Adopted:
+    """Take over a requirements file.
+
+    Args:
+        project: the project folder.
+        source: relative to the project folder, or absolute.
+        why_not: why a profile cannot say a requirement (or, with True, a constraint); None where it can.
 
     Raises:
         UsageError: it does not exist.
         InvalidFile: it, or a file that it includes, is unreadable, or they include each other.
     """
-    reading = _Reading(project)
+    reading = _Reading(project, why_not)
     path = project / source
     if not path.exists():
         raise UsageError("there is no such file", file=source, hint="the path is relative to the project folder")
@@ -60,8 +67,9 @@ def _shown(project: Path, path: Path) -> str:
 class _Reading:
     """One source file with all that it includes."""
 
-    def __init__(self, project: Path) -> None:
+    def __init__(self, project: Path, why_not: WhyNot) -> None:
         self.project = project
+        self.why_not = why_not
         self.live = True
         self.hashes = False
         self.entry = ""
@@ -116,7 +124,7 @@ class _Reading:
         self.hashes = self.hashes or "--hash" in line.options
         if any(option != "--hash" for option in line.options) or ("--hash" in line.options and not pinned):
             self.live = False
-        why = _unfit(line.text, constraint=constraints)
+        why = self.why_not(line.text, constraints)
         if why is None:
             (self.constraints if constraints else self.dependencies).append(line.text)
         else:
@@ -227,21 +235,3 @@ def _is_folder(text: str) -> bool:
 def _name(requirement: str) -> str:
     match = re.match(r"[A-Za-z0-9._-]+", requirement)
     return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
-
-
-def _unfit(text: str, *, constraint: bool) -> str | None:
-    """Why a profile cannot ask for this; None where it can."""
-    from packaging.requirements import Requirement
-
-    try:
-        asked = Requirement(text)
-    except (ValueError, RecursionError):
-        return "not a requirement of an index" if "/" in text or "\\" in text else "not a PEP 508 requirement"
-    if asked.url is not None:
-        return "pinned to an address, not to an index"
-    variables = re.sub(r"\"[^\"]*\"|'[^']*'", "", str(asked.marker or ""))
-    if re.search(r"\b(?:extras?|dependency_groups)\b", variables):
-        return "has a marker on an extra"
-    if any(not char.isprintable() for char in text):
-        return "holds a control character"
-    return "a constraint with extras" if constraint and asked.extras else None

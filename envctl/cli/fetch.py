@@ -31,12 +31,12 @@ def command(settings: Settings, target: str, folder: str, platforms: tuple[str, 
     """
     from envctl.commands.fetch import fetch
     from envctl.commands.locate import find_lockfile
-    from envctl.commands.wheels import SystemPorts
+    from envctl.commands.sync_ports import SystemPorts
 
     path, lockfile = find_lockfile(settings.directory, target)
     with (
         settings.working("fetching") as progress,
-        SystemPorts(folder=Path(folder), offline=offline, progress=progress) as ports,
+        SystemPorts(source=None, offline=offline, progress=progress) as ports,
     ):
         result = fetch(path, lockfile, Path(folder), platforms, ports)
     if form == "json":

@@ -1,4 +1,4 @@
-"""Numbers as people say them."""
+"""Numbers as people say them, and text that leaves the terminal alone."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def size(number: int) -> str:
 def count(number: int, noun: str) -> str:
     """`1 package`, `12,403 files`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def plain(text: str) -> str:
+    """The text without characters that move a terminal's cursor or colour it; each is written as its escape."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

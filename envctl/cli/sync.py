@@ -55,7 +55,7 @@ def command(
     TARGET may be left out where one profile is locked.
     """
     from envctl.commands.sync import SyncOptions, find, sync
-    from envctl.commands.wheels import SystemPorts
+    from envctl.commands.sync_ports import SystemPorts
 
     options = SyncOptions(
         venv=Path(venv),
@@ -69,7 +69,7 @@ def command(
     lockfile = find(settings.directory, target, folder)
     with (
         settings.working("syncing") as progress,
-        SystemPorts(folder=folder, offline=options.offline, progress=progress) as ports,
+        SystemPorts(source=folder, offline=options.offline, progress=progress) as ports,
     ):
         result = sync(settings.directory, lockfile, options, ports)
     if form == "json":

@@ -52,33 +52,35 @@ def _lockfile(project: Path, text: str) -> Lockfile:
     if not at or (is_path(text) and (project / text).exists()):
         return find_lockfile(project, text)[1]
     if not name or not _REVISION.fullmatch(revision):
-        raise UsageError(f"{text!r} is no target at a git revision", expected="TARGET@REVISION, such as demo:cpu@HEAD~1")
+        raise UsageError(
+            f"{text!r} is no target at a git revision", expected="TARGET@REVISION, such as demo:cpu@HEAD~1"
+        )
     place = name if is_path(name) else str(find_target(project, name).lockfile)
     return _at_revision(project, place, revision, text)
 
 
 def _at_revision(project: Path, place: str, revision: str, shown: str) -> Lockfile:
-    commit = _git(project, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    if commit is None or not _COMMIT.fullmatch(commit.strip()):
+    resolved = _git(project, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    commit = resolved.stdout.strip()
+    if resolved.status != 0 or not _COMMIT.fullmatch(commit):
         inside = _git(project, "rev-parse", "--is-inside-work-tree")
         raise UsageError(
-            f"git knows no revision {revision}" if inside else "the project folder is in no git repository",
-            found=shown,
+            f"git knows no revision {revision}" if inside.status == 0 else "git cannot read a repository here",
+            found=shown if inside.status == 0 else inside.stderr.strip().partition("\n")[0],
         )
-    path = place if Path(place).is_absolute() else f"./{place}"
-    data = _git(project, "cat-file", "blob", f"{commit.strip()}:{path}")
-    if data is None:
+    blob = _git(project, "cat-file", "blob", f"{commit}:{place if Path(place).is_absolute() else f'./{place}'}")
+    if blob.status != 0:
         raise InvalidFile(f"was not there at {revision}", file=place)
-    lockfile = parse_lockfile(data.encode(), shown=shown)
+    lockfile = parse_lockfile(blob.stdout.encode(), shown=shown)
     found = problems(lockfile)
     if found:
         raise InvalidFile("the lockfile contradicts itself", file=shown, details=found[:5])
     return lockfile
 
 
-def _git(project: Path, *arguments: str) -> str | None:
-    """What git prints, None when it fails. Nothing is fetched and nobody is asked."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+def _git(project: Path, *arguments: str) -> process.Finished:
+    """Run git on the project's repository, wherever envctl was started from; nothing is fetched, nobody is asked."""
+    places = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
+    env = {key: value for key, value in os.environ.items() if key not in places}
     env |= {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    done = process.run(["git", "--no-pager", *arguments], cwd=project, env=env)
-    return done.stdout if done.status == 0 else None
+    return process.run(["git", "--no-pager", *arguments], cwd=project, env=env)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from envctl.commands.sync import Fetched, Pair, select
+from envctl.commands.sync import Pair, select
 from envctl.errors import UsageError
 from envctl.install import wheelhouse
 from envctl.install.wheelhouse import WHEELS, Entry, Held
@@ -37,12 +37,17 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
 class Ports(Protocol):
     """What fetching needs of the other rooms."""
 
-    def wheels(self, lockfile: Lockfile, pairs: Sequence[Pair]) -> Fetched:
+    def wheels(self, lockfile: Lockfile, pairs: Sequence[Pair], folder: Path) -> int:
         """See `envctl.commands.sync.Ports`."""
         ...
 
-    def installer(self, installer: Installer, platforms: Sequence[Platform]) -> Fetched:
-        """The installer's wheels, from the default index, checked against their sha256.
+    def installer(
+        self, installer: Installer, platforms: Sequence[Platform], folder: Path
+    ) -> tuple[dict[str, str], int]:
+        """Put the installer's wheels of these platforms, by their sha256, into a folder.
+
+        Returns:
+            The sha256 by file name; how many bytes came over the network.
 
         Raises:
             IndexFailed: one cannot be had.
@@ -80,14 +85,15 @@ def fetch(path: Path, lockfile: Lockfile, folder: Path, platforms: Sequence[str]
     wheelhouse.merged(before, lockfile.target, entry, held)  # before anything is downloaded
     wheelhouse.prepare(folder)
     ports.step("fetching wheels")
-    fetched = ports.wheels(lockfile, pairs)
-    ports.step("writing")
-    held = _place(folder, held, fetched.files)
-    downloaded, tools = fetched.downloaded, {}
+    downloaded = ports.wheels(lockfile, pairs, folder / WHEELS)
+    tools: dict[str, Held] = {}
     if lockfile.envctl.installer is not None:
-        tools, more = _installer(folder, lockfile.envctl.installer, chosen, ports)
+        ports.step("fetching the installer")
+        found, more = ports.installer(lockfile.envctl.installer, chosen, folder / WHEELS)
         downloaded += more
+        tools = {file: Held(sha256=digest, size=0) for file, digest in found.items()}
         entry = msgspec.structs.replace(entry, installer=tuple(sorted(tools)))
+    held, tools = _measured(folder, held), _measured(folder, tools)
     after = wheelhouse.merged(before, lockfile.target, entry, {**held, **tools})
     wheelhouse.finish(folder, after, (name, data))
     wheelhouse.tidy(folder, before, after)
@@ -119,21 +125,8 @@ def _pairs(lockfile: Lockfile, platforms: Sequence[Platform]) -> list[Pair]:
     return [by_name[name] for name in sorted(by_name)]
 
 
-def _place(folder: Path, held: Mapping[str, Held], paths: Mapping[str, Path]) -> dict[str, Held]:
-    placed = {}
-    for name, one in held.items():
-        wheelhouse.place(folder, name, paths[name], one.sha256)
-        placed[name] = msgspec.structs.replace(one, size=(folder / WHEELS / name).stat().st_size)
-    return placed
-
-
-def _installer(
-    folder: Path, installer: Installer, platforms: Sequence[Platform], ports: Ports
-) -> tuple[dict[str, Held], int]:
-    fetched = ports.installer(installer, platforms)
-    held = {}
-    for name, path in fetched.files.items():
-        digest = wheelhouse.sha256_file(path)
-        wheelhouse.place(folder, name, path, digest)
-        held[name] = Held(sha256=digest, size=path.stat().st_size)
-    return held, fetched.downloaded
+def _measured(folder: Path, held: Mapping[str, Held]) -> dict[str, Held]:
+    """The same with the sizes of the files that lie there, which have the sha256 of the lockfile."""
+    return {
+        name: msgspec.structs.replace(one, size=(folder / WHEELS / name).stat().st_size) for name, one in held.items()
+    }

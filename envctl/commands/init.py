@@ -13,8 +13,9 @@ from envctl.adopt.adopted import Adopted
 from envctl.adopt.text import profile_text
 from envctl.errors import UsageError
 from envctl.model.target import NAME, PROFILES, Target
-from envctl.profile import assemble, json_schema
+from envctl.profile import assemble, checks, json_schema
 from envctl.profile.pyproject import PyProject
+from envctl.profile.source import unseen
 from envctl.system.files import read_text, write_atomically
 
 SCHEMA = "envctl.init/1"
@@ -88,7 +89,18 @@ def _adopt(project: Path, source: str) -> Adopted:
             file=source,
             expected="a requirements file (.txt or .in), or a pyproject.toml",
         )
-    return adopt_requirements.adopt(project, source)
+    return adopt_requirements.adopt(project, source, why_not)
+
+
+def why_not(text: str, constraint: bool) -> str | None:  # noqa: FBT001  # the seam of `envctl.adopt.requirements`
+    """Why a profile cannot ask for a requirement, or narrow with a constraint; None where it can."""
+    if unseen(text):
+        return "holds a control character"
+    try:
+        (checks.constraint if constraint else checks.requirement)(text)
+    except checks.Unfit as unfit:
+        return unfit.what
+    return None
 
 
 def _adopt_pyproject(project: Path, source: str) -> Adopted:

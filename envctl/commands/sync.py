@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -17,11 +17,11 @@ import msgspec
 from envctl.commands.locate import find_lockfile, find_target, is_path, locked_targets
 from envctl.errors import InvalidFile, ToolFailed, UsageError
 from envctl.install import contents, own
-from envctl.install.build import OwnPackage, Pinned, build
+from envctl.install.build import WHEELS, OwnPackage, Pinned, build
 from envctl.install.contents import Moved, Named
 from envctl.install.place import Place, alone, examine, recover, swap, work_folder
 from envctl.lockfile.read import read_lockfile
-from envctl.model.finding import Finding, Severity, Verdict
+from envctl.model.finding import Finding, Severity, Verdict, Verification
 from envctl.model.lockfile import Lockfile, Package, Wheel
 from envctl.model.platform import Platform
 from envctl.model.target import LOCKED
@@ -91,33 +91,22 @@ class SyncResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
-class Verified(msgspec.Struct, frozen=True):
-    """What verifying an environment came to."""
-
-    verdict: Verdict
-    findings: tuple[Finding, ...]
-
-
-class Fetched(msgspec.Struct, frozen=True):
-    """Checked wheels: file name -> where it lies; bytes that came over the network for them."""
-
-    files: Mapping[str, Path]
-    downloaded: int
-
-
 class Ports(Protocol):
     """What syncing needs of the other rooms."""
 
-    def wheels(self, lockfile: Lockfile, pairs: Sequence[Pair]) -> Fetched:
-        """Every wheel, checked against its sha256 and its content digest.
+    def wheels(self, lockfile: Lockfile, pairs: Sequence[Pair], folder: Path) -> int:
+        """Put every wheel into a folder, by its name, checked against its sha256 and its content digest.
+
+        Returns:
+            How many bytes came over the network.
 
         Raises:
             IndexFailed: one cannot be had, or is not the locked one.
         """
         ...
 
-    def verify(self, lockfile: Lockfile, platform: Platform, venv: Path) -> Verified:
-        """Compare an environment with the lockfile, whatever process asks."""
+    def verify(self, lockfile: Lockfile, platform: Platform, venv: Path, project: Path | None) -> Verification:
+        """Compare an environment with the lockfile, whatever process asks. `project`: the team's own folder."""
         ...
 
     def build_links(self) -> Path | None:
@@ -212,33 +201,33 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
         if self.options.dry_run:
             return result
         interpreter = self._interpreter()
-        self.ports.step("fetching wheels")
-        fetched = self.ports.wheels(self.lockfile, self.pairs)
-        self._replace(place, interpreter, fetched.files)
+        downloaded = self._replace(place, interpreter)
         return msgspec.structs.replace(
             result,
-            downloaded=fetched.downloaded,
+            downloaded=downloaded,
             python=self._python(interpreter.version, interpreter.path),
             notes=_notes(interpreter.version, self.lockfile),
         )
 
-    def _replace(self, place: Place, interpreter: Interpreter, files: Mapping[str, Path]) -> None:
+    def _replace(self, place: Place, interpreter: Interpreter) -> int:
         with work_folder(place) as work:
+            self.ports.step("fetching wheels")
+            downloaded = self.ports.wheels(self.lockfile, self.pairs, work / WHEELS)
             self.ports.step("installing")
             new = build(
                 work,
                 place.path,
                 interpreter,
-                [_pinned(pair, files) for pair in self.pairs],
+                [Pinned(name=p.name, version=p.version, sha256=wheel.sha256) for p, wheel in self.pairs],
                 prompt=self.lockfile.target,
                 lock=self.lock,
                 own=self.own,
                 compile_bytecode=self.options.compile_bytecode,
             )
             self.ports.step("verifying")
-            verified = self.ports.verify(self.lockfile, self.platform, new)
-            wrong = [finding for finding in verified.findings if not _tolerable(finding)]
-            if verified.verdict is not Verdict.OK or wrong:
+            verified = self._verify(new)
+            if verified.verdict is not Verdict.OK:
+                wrong = [finding for finding in verified.findings if finding.severity is Severity.ERROR]
                 raise ToolFailed(
                     "what was installed is not what is locked; the environment was left as it was",
                     file=place.shown,
@@ -247,6 +236,7 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
                 )
             self.ports.step("swapping")
             swap(place, new)
+        return downloaded
 
     def _drift(self, place: Place) -> Drift:
         self.ports.step("verifying what is there")
@@ -256,14 +246,26 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
         if not self._python_is_best(place, python):
             return Drift((f"Python is {python or 'unknown'}",))
         reasons = own.drift(place.path, self.lockfile, self.own)
-        verified = self.ports.verify(self.lockfile, self.platform, place.path)
-        wrong = [finding for finding in verified.findings if not _tolerable(finding)]
+        verified = self._verify(place.path)
+        wrong = [finding for finding in verified.findings if not self._is_tolerable(finding)]
         if verified.verdict is not Verdict.OK and not wrong:
             reasons = (*reasons, f"the verdict is {verified.verdict.value}")
         return Drift(
             reasons=(*reasons, *(_line(finding) for finding in wrong)),
             packages=tuple(sorted({finding.package for finding in wrong if finding.package})),
         )
+
+    def _verify(self, venv: Path) -> Verification:
+        return self.ports.verify(self.lockfile, self.platform, venv, self.own.folder if self.own is not None else None)
+
+    def _is_tolerable(self, finding: Finding) -> bool:
+        """Exact means nothing that is not locked: warnings count, but for what a new environment would have too."""
+        accepted = {"python-patch"}
+        if self.own is None:
+            accepted.add("project-missing")
+        elif not self.own.project.editable:
+            accepted.add("project-copied")
+        return finding.severity is Severity.NOTE or (finding.severity is Severity.WARNING and finding.name in accepted)
 
     def _python_is_best(self, place: Place, version: str | None) -> bool:
         """Whether no better interpreter is at hand; an exact one is fetched only when there is something to build."""
@@ -323,20 +325,6 @@ class Drift(msgspec.Struct, frozen=True):
 
     reasons: tuple[str, ...]
     packages: tuple[str, ...] = ()
-
-
-def _pinned(pair: Pair, files: Mapping[str, Path]) -> Pinned:
-    package, wheel = pair
-    return Pinned(
-        name=package.name, version=package.version, filename=wheel.name, sha256=wheel.sha256, path=files[wheel.name]
-    )
-
-
-def _tolerable(finding: Finding) -> bool:
-    """Exact means nothing that is not locked: warnings count, but for the interpreter's patch release."""
-    return finding.severity is Severity.NOTE or (
-        finding.severity is Severity.WARNING and finding.name == "python-patch-release"
-    )
 
 
 def _line(finding: Finding) -> str:

@@ -62,7 +62,7 @@ def read_contents(
                 progress(len(found), total)
     except BaseException:
         # Interrupted, or one failed: nobody waits for what the others still download.
-        client.close()
+        client.cancel()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
-import shutil
-import tempfile
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
@@ -40,7 +38,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Store:
-    """Wheels of the user's cache, by sha256: `<folder>/<first two digits>/<the others>.whl`; read-only files."""
+    """Wheels of the user's cache, by sha256: `<folder>/<first two digits>/<the others>.whl`."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = cache_dir("wheels", "v1") if folder is None else folder
@@ -87,20 +85,15 @@ class Downloader:
         if sha256 is None or not _HEX.fullmatch(sha256):
             raise IndexFailed(f"{wheel.filename} has no sha256 to check it with", file=redact(wheel.url))
         goal = folder / wheel.filename
-        problems: list[IndexFailed] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if _sha256_of(goal) == sha256:
                 self._check(goal, wanted, shown=goal)
-                return goal
-            with _beside(goal) as (file, temporary):
-                for shown in self._places(wheel, sha256, file, problems):
-                    self._check(temporary, wanted, shown=shown)
-                    temporary.replace(goal)
-                    return goal
+            else:
+                self._bring(wanted, sha256, goal)
         except OSError as error:
             raise ToolFailed("could not be written", file=goal, found=error.strerror) from error
-        raise _nowhere(wheel, problems)
+        return goal
 
     def download_all(
         self, wanted: Sequence[Wanted], folder: Path, *, progress: Callable[[int, int], None] | None = None
@@ -121,41 +114,51 @@ class Downloader:
                 if progress is not None:
                     progress(len(places), len(ordered))
         except BaseException:
-            self._client.close()  # nobody waits for what the others still download
+            self._client.cancel()  # nobody waits for what the others still download
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
         return places
 
-    def _places(self, wheel: WheelRef, sha256: str, file: BinaryIO, problems: list[IndexFailed]) -> Iterator[object]:
-        """Fill the file from one place after the other; each place that had a file with the sha256 is yielded."""
+    def _bring(self, wanted: Wanted, sha256: str, goal: Path) -> None:
+        """Try one place after the other until a file has the sha256; then its content must be right too."""
+        problems: list[IndexFailed] = []
+        for shown, fill in self._places(wanted.wheel, sha256, problems):
+            temporary = goal.with_name(f".envctl-{secrets.token_hex(8)}.part")
+            try:
+                try:
+                    found = fill(temporary)
+                except IndexFailed as error:
+                    problems.append(error)
+                    continue
+                if found != sha256:
+                    problems.append(_other(wanted.wheel, shown, found, sha256))
+                    continue
+                self._check(temporary, wanted, shown=shown)
+                self._keep(temporary, sha256)
+                temporary.replace(goal)
+                return
+            finally:
+                temporary.unlink(missing_ok=True)
+        raise _nowhere(wanted.wheel, problems)
+
+    def _places(
+        self, wheel: WheelRef, sha256: str, problems: list[IndexFailed]
+    ) -> Iterator[tuple[object, Callable[[Path], str | None]]]:
+        """Each place by its name for messages, with what brings the file from there and tells its sha256."""
         for folder in self._local:
             place = folder / wheel.filename
             if place.is_file():
-                found = _copy(place, file)
-                if found == sha256:
-                    yield place
-                else:
-                    problems.append(_other(wheel, place, found, sha256))
+                yield place, partial(_copy, place)
         stored = self._store.place(sha256)
         if stored.is_file():
-            if _copy(stored, file) == sha256:
-                yield redact(wheel.url)
-            else:
-                with contextlib.suppress(OSError):
-                    stored.unlink()
+            yield stored, partial(_link, stored)
         for url in self._urls(wheel, sha256, problems):
-            try:
-                got = self._client.stream_to(url, file, limit=_limit(wheel))
-            except IndexFailed as error:
-                problems.append(error)
-                continue
-            file.flush()
-            if got.sha256 == sha256:
-                self._keep(file, sha256)
-                yield redact(url)
-            else:
-                problems.append(_other(wheel, redact(url), got.sha256, sha256))
+            yield redact(url), partial(self._stream, url, limit=TOTAL_LIMIT if wheel.size is None else wheel.size)
+
+    def _stream(self, url: str, goal: Path, *, limit: int) -> str:
+        with goal.open("xb") as file:
+            return self._client.stream_to(url, file, limit=limit).sha256
 
     def _urls(self, wheel: WheelRef, sha256: str, problems: list[IndexFailed]) -> Iterator[str]:
         recorded = wheel.url
@@ -199,17 +202,20 @@ class Downloader:
                 hint="the wheel's RECORD and its files disagree with what was read when locking: do not use it",
             )
 
-    def _keep(self, file: BinaryIO, sha256: str) -> None:
-        """Put a copy into the store; where that cannot be, the next download is a download again."""
+    def _keep(self, file: Path, sha256: str) -> None:
+        """Link a checked file into the store, in place of what may be wrong there.
+
+        A link costs nothing, and whoever changes the file changes the store's with it: therefore what the store holds
+        is hashed again whenever it is used. Where no link can be, the next time is a download again.
+        """
         goal = self._store.place(sha256)
         with contextlib.suppress(OSError):
+            if goal.exists() and goal.samefile(file):
+                return
             goal.parent.mkdir(parents=True, exist_ok=True)
-            with _beside(goal) as (copy, temporary):
-                file.seek(0)
-                shutil.copyfileobj(file, copy, _CHUNK)
-                copy.flush()
-                temporary.chmod(0o444)
-                temporary.replace(goal)
+            temporary = goal.with_name(f".envctl-{secrets.token_hex(8)}.part")
+            temporary.hardlink_to(file)
+            temporary.replace(goal)
 
 
 def download(
@@ -227,33 +233,28 @@ def download(
     )
 
 
-@contextlib.contextmanager
-def _beside(goal: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A temporary file in the same folder, gone afterwards unless it was renamed."""
-    descriptor, name = tempfile.mkstemp(prefix=".envctl-", suffix=".part", dir=goal.parent)
-    temporary = Path(name)
+def _link(source: Path, goal: Path) -> str | None:
+    """The file itself under another name where the file system allows it, else a copy; and its sha256."""
     try:
-        with os.fdopen(descriptor, "w+b") as file:
-            temporary.chmod(0o644)
-            yield file, temporary
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-
-
-def _copy(source: Path, file: BinaryIO) -> str:
-    """Copy a file over another and return the sha256 of what was copied; empty when it could not be read."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    file.truncate()
-    try:
-        with source.open("rb") as opened:
-            while chunk := opened.read(_CHUNK):
-                digest.update(chunk)
-                file.write(chunk)
+        goal.hardlink_to(source)
     except OSError:
-        return ""
-    file.flush()
+        return _copy(source, goal)
+    return _sha256_of(goal)
+
+
+def _copy(source: Path, goal: Path) -> str | None:
+    """Copy a file and return the sha256 of what was copied, None when it could not be read."""
+    digest = hashlib.sha256()
+    with goal.open("xb") as file:
+        try:
+            with source.open("rb") as opened:
+                while chunk := opened.read(_CHUNK):
+                    digest.update(chunk)
+                    file.write(chunk)
+        except OSError as error:
+            if error.filename != str(source):
+                raise
+            return None
     return digest.hexdigest()
 
 
@@ -268,10 +269,6 @@ def _sha256_of(path: Path) -> str | None:
     except OSError:
         return None
     return digest.hexdigest()
-
-
-def _limit(wheel: WheelRef) -> int:
-    return TOTAL_LIMIT if wheel.size is None else wheel.size
 
 
 def _origin(url: str) -> tuple[str, str, int | None] | None:
@@ -290,7 +287,7 @@ def _with_credentials(url: str, mirror: str) -> str:
     return f"{scheme}://{userinfo}@{rest}"
 
 
-def _other(wheel: WheelRef, where: object, found: str, expected: str) -> IndexFailed:
+def _other(wheel: WheelRef, where: object, found: str | None, expected: str) -> IndexFailed:
     return IndexFailed(
         f"{wheel.filename} is another file than the one that was locked",
         file=where,

@@ -285,7 +285,7 @@ def _other(name: str, found: str, expected: str) -> Malformed:
 
 
 def _rewritten(archive: Archive, info: str, known: Mapping[str, str], *, every: bool) -> dict[str, str]:
-    """The digests of scripts whose first line installers write anew: those of the rest. `every`: check the whole too."""
+    """Scripts whose first line installers write anew: the digest of the rest. `every`: check the whole script too."""
     found = {}
     for member in _scripts(archive, info):
         if not is_python_script(archive.head(member, _SCRIPT_HEAD)):

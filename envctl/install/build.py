@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,7 @@ from envctl.system.files import cache_dir
 from envctl.system.process import Finished, run
 from envctl.system.pythons import Interpreter
 
+WHEELS = "wheels"
 _LINES = 12
 # Where the build backend of the team's own package comes from is the user's business: the package is not locked.
 _INDEX_SETTINGS = (
@@ -37,13 +38,11 @@ _INDEX_SETTINGS = (
 
 
 class Pinned(msgspec.Struct, frozen=True, kw_only=True):
-    """A wheel to install: normalised name, version, file name, sha256 (64 hex digits), place of the checked file."""
+    """A wheel to install: normalised name, version, and sha256 of the file (64 hex digits)."""
 
     name: str
     version: str
-    filename: str
     sha256: str
-    path: Path
 
 
 class OwnPackage(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +58,7 @@ def build(
     work: Path,
     final: Path,
     interpreter: Interpreter,
-    wheels: Iterable[Pinned],
+    wheels: Sequence[Pinned],
     *,
     prompt: str,
     lock: int,
@@ -69,8 +68,8 @@ def build(
     """Make an environment with exactly these wheels, and the team's own package, in a work folder.
 
     Args:
-        work: an empty folder on the file system where the environment is to stand.
-        final: where it is to stand.
+        work: a folder on the file system where the environment is to stand; its `wheels` holds the checked wheels.
+        final: where the environment is to stand.
         prompt: what shells show while the environment is active.
         lock: a descriptor that installers inherit (`envctl.install.place.alone`).
 
@@ -80,8 +79,7 @@ def build(
     Raises:
         ToolFailed: uv failed; with what it says.
     """
-    new, pinned = work / "new", list(wheels)
-    cache = work / "cache"
+    new, cache = work / "new", work / "cache"
     make: list[str | Path] = [
         "venv",
         "--relocatable",
@@ -93,8 +91,8 @@ def build(
         new,
     ]
     _uv("the virtual environment could not be made", work, cache, make, lock=lock)
-    if pinned:
-        _install(work, cache, new, pinned, lock=lock)
+    if wheels:
+        _install(work, cache, new, wheels, lock=lock)
     if own is not None:
         _install_own(work, new, own, lock=lock)
     if compile_bytecode:
@@ -104,14 +102,10 @@ def build(
     return new
 
 
-def _install(work: Path, cache: Path, new: Path, pinned: list[Pinned], *, lock: int) -> None:
-    links = work / "wheels"
-    links.mkdir()
-    for wheel in pinned:
-        (links / wheel.filename).symlink_to(wheel.path.absolute())
+def _install(work: Path, cache: Path, new: Path, wheels: Sequence[Pinned], *, lock: int) -> None:
     listed = work / "requirements.txt"
-    listed.write_text("".join(f"{w.name}=={w.version} --hash=sha256:{w.sha256}\n" for w in pinned))
-    # A folder of links and not the files themselves: uv records in the environment where a file was installed from.
+    listed.write_text("".join(f"{w.name}=={w.version} --hash=sha256:{w.sha256}\n" for w in wheels))
+    # Found in a folder and not named as files: uv records in the environment where a file was installed from.
     options: list[str | Path] = ["--no-deps", "--no-index", "--offline", "--require-hashes", "--only-binary", ":all:"]
     options += ["--link-mode", "hardlink", "--no-compile-bytecode"]
     command: list[str | Path] = [
@@ -121,7 +115,7 @@ def _install(work: Path, cache: Path, new: Path, pinned: list[Pinned], *, lock: 
         new / "bin/python",
         *options,
         "--find-links",
-        links,
+        work / WHEELS,
         "-r",
         listed,
     ]

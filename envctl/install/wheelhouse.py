@@ -7,9 +7,6 @@ somebody else's and stays. It is written last, so that it never names what is no
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +18,6 @@ from envctl.system.files import read_bytes, write_atomically
 SCHEMA = "envctl.fetch/1"
 INDEX = "fetch.json"
 WHEELS = "wheels"
-_PART = ".envctl-part-"
 
 
 class Held(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -93,32 +89,6 @@ def merged(index: Index, target: str, entry: Entry, wheels: Mapping[str, Held]) 
     return Index(SCHEMA, dict(sorted(targets.items())), dict(sorted(everything.items())))
 
 
-def place(folder: Path, name: str, source: Path, sha256: str) -> None:
-    """Put a checked file into the folder under its name, whole or not at all; what stood there is replaced.
-
-    Raises:
-        ToolFailed: it cannot be written, or is not the same any more.
-    """
-    target = folder / WHEELS / name
-    if source == target:
-        return
-    try:
-        descriptor, part = tempfile.mkstemp(prefix=_PART, dir=target.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as out, source.open("rb") as file:
-                shutil.copyfileobj(file, out, 2**20)
-                out.flush()
-                os.fchmod(out.fileno(), 0o644)
-                os.fsync(out.fileno())
-            if sha256_file(Path(part)) != sha256:
-                raise ToolFailed("changed while it was copied", file=source, expected=f"sha256 {sha256}")
-            Path(part).replace(target)
-        finally:
-            Path(part).unlink(missing_ok=True)
-    except OSError as error:
-        raise ToolFailed("could not be written", file=target, found=error.strerror) from error
-
-
 def prepare(folder: Path) -> None:
     """Make the folder, and remove what killed runs left half-written.
 
@@ -128,7 +98,7 @@ def prepare(folder: Path) -> None:
     """
     try:
         (folder / WHEELS).mkdir(parents=True, exist_ok=True)
-        for part in (folder / WHEELS).glob(f"{_PART}*"):
+        for part in (folder / WHEELS).glob(".envctl-*.part"):
             part.unlink()
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError("is no folder", file=error.filename, hint="name another one") from error

@@ -121,9 +121,7 @@ def _entry(item: os.DirEntry[str]) -> Entry:
     return Entry(special.get(kind, Kind.DEVICE), mode)
 
 
-def _hash(
-    root: str, entries: dict[str, Entry], behind: Mapping[str, tuple[str, int]], problems: list[Problem]
-) -> None:
+def _hash(root: str, entries: dict[str, Entry], behind: Mapping[str, tuple[str, int]], problems: list[Problem]) -> None:
     """Fill in the hashes; what could not be hashed becomes a problem."""
     places = {os.fsencode(f"{root}/{path}"): entry.size for path, entry in entries.items() if entry.kind is Kind.FILE}
     places.update((os.fsencode(real), size) for real, size in behind.values())
@@ -230,7 +228,9 @@ def _bytecode(
             tasks[os.fsencode(path)] = Task(place, where, entry.sha256, origin.sha256, size, level)
     for compiler in compilers:
         # Another patch release may compile differently: equal under any trusted compiler is equal.
-        left = [task for path, task in tasks.items() if found[os.fsdecode(path)] in (Bytecode.UNKNOWN, Bytecode.FOREIGN)]
+        left = [
+            task for path, task in tasks.items() if found[os.fsdecode(path)] in (Bytecode.UNKNOWN, Bytecode.FOREIGN)
+        ]
         results = recompile(left, compiler.executable) if left else {}
         for path, task in tasks.items():
             result = results.get(task.pyc)

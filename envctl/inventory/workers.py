@@ -84,9 +84,7 @@ def share(
         return os.pread(answers.fileno(), os.fstat(answers.fileno()).st_size, 0)
 
 
-def _start(
-    command: Sequence[str], work: IO[bytes], numbers: IO[bytes], answers: IO[bytes]
-) -> subprocess.Popen[bytes]:
+def _start(command: Sequence[str], work: IO[bytes], numbers: IO[bytes], answers: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         env=clean_environment(),

@@ -19,11 +19,7 @@ Selected = Mapping[str, tuple[Package, Wheel]]
 T = TypeVar("T")
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    pass
-
-
-class Pin(_Value):
+class Pin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A distribution that came or went. `platforms`: where, unless it is everywhere that both lockfiles cover."""
 
     name: str
@@ -31,7 +27,7 @@ class Pin(_Value):
     platforms: tuple[str, ...] = ()
 
 
-class Moved(_Value):
+class Moved(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A distribution at another version."""
 
     name: str
@@ -40,14 +36,14 @@ class Moved(_Value):
     platforms: tuple[str, ...] = ()
 
 
-class File(_Value):
+class File(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A wheel by its file name and sha256 (64 hex digits)."""
 
     wheel: str
     sha256: str
 
 
-class Rebuilt(_Value):
+class Rebuilt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A distribution of the same version whose wheel is another file or has other bytes."""
 
     name: str
@@ -152,7 +148,7 @@ def _any(platforms: Iterable[Selected]) -> Selected:
 def _everywhere(
     pairs: list[tuple[str, Selected, Selected]],
     find: Callable[[Selected, Selected], Iterable[dict[str, Any]]],
-    kind: type[T],
+    kind: Callable[..., T],
 ) -> tuple[T, ...]:
     """Differences by platform, told once; with the platforms where they are not on all."""
     where: dict[str, tuple[dict[str, Any], list[str]]] = {}

@@ -132,6 +132,4 @@ def chains(graph: Tree, name: str, most: int = CHAINS) -> Chains:
         if chain[0] in roots:
             found.append(chain)
         queue.extend((above, *chain) for above in graph.nodes[chain[0]].needed_by if above not in chain)
-    return Chains(
-        node=node, chains=tuple(found[:most]), more=max(len(found) - most, 0), counted=not queue
-    )
+    return Chains(node=node, chains=tuple(found[:most]), more=max(len(found) - most, 0), counted=not queue)

@@ -77,7 +77,9 @@ _CODES = (
             " counted here once, and not one by one."
         ),
         action=(
-            "Where it is needed, add it to `dependencies` of the profile and lock again. Where not: " + _RESTORE + " Make"
+            "Where it is needed, add it to `dependencies` of the profile and lock again. Where not: "
+            + _RESTORE
+            + " Make"
             " environments without seeds: `uv venv`, `python -m venv --without-pip`, `virtualenv --no-seed`."
         ),
     ),
@@ -137,6 +139,15 @@ _CODES = (
         title="The team's own package is not installed",
         meaning="The profile has a `project`, which is no part of the lockfile's packages; the environment lacks it.",
         action="`envctl sync TARGET` installs it, editable.",
+    ),
+    Code(
+        code="ENV108",
+        name="project-copied",
+        severity=_WARNING,
+        asks=_UNTRUSTED,
+        title="The team's own package is installed as a copy that is not verified",
+        meaning="The profile says that `project` is not editable. Its files were built from the project and are not locked.",
+        action="Nothing, or install it editable; an image has it as a wheel.",
     ),
     Code(
         code="ENV201",

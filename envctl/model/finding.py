@@ -65,3 +65,34 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     package_set: PackageSet
     findings: tuple[Finding, ...]
     counts: Counts
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """What was verified: kind (venv, image, container, archive), how the user named it, its digest where it has one."""
+
+    kind: str
+    name: str
+    digest: str | None = None
+
+
+class LockReference(msgspec.Struct, frozen=True, kw_only=True):
+    """The lockfile that was compared with: its place as the user knows it, `sha256:<hex>` of its bytes."""
+
+    file: str
+    digest: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of `envctl verify`; as JSON it is what docs/reference/report.md describes."""
+
+    schema: str = "envctl.verify/1"
+    verdict: Verdict
+    scope: tuple[str, ...]
+    target: str
+    platform: str
+    subject: Subject
+    lock: LockReference
+    package_set: PackageSet
+    findings: tuple[Finding, ...]
+    counts: Counts
+    seconds: float

@@ -76,7 +76,9 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     def minor(self) -> tuple[int, int] | None:
         """(3, 11) of 3.11.9."""
         parts = (self.version or "").split(".")
-        return (int(parts[0]), int(parts[1])) if len(parts) > 1 and parts[0].isdecimal() and parts[1].isdecimal() else None
+        return (
+            (int(parts[0]), int(parts[1])) if len(parts) > 1 and parts[0].isdecimal() and parts[1].isdecimal() else None
+        )
 
 
 class Bytecode(str, Enum):

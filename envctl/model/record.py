@@ -51,7 +51,7 @@ def parse_record(data: bytes) -> tuple[RecordEntry, ...]:
 
 
 def _plain_entries(text: str) -> tuple[RecordEntry, ...]:
-    """The rows of a RECORD as nearly every tool writes it, many at once (a stack of packages has 100,000); else none."""
+    """The rows of a RECORD as nearly every tool writes it, many at once (a stack of packages has 100,000); or none."""
     text = text.replace("\r\n", "\n").removesuffix("\n")
     if '"' in text or "\r" in text or any(line.count(",") != 2 for line in text.split("\n")):
         return ()

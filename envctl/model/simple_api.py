@@ -23,7 +23,8 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _TAG = re.compile(r"<(a|base)(?=[ \t\r\n\f/>])|<!--", re.IGNORECASE)
 _ATTRIBUTE = re.compile(
-    r"""[ \t\r\n\f/]*(?:(>)|([^ \t\r\n\f/>=]+)(?:[ \t\r\n\f]*=[ \t\r\n\f]*(?:"([^"]*)"|'([^']*)'|([^ \t\r\n\f>"']+)))?)"""
+    r"""[ \t\r\n\f/]*(?:(>)|([^ \t\r\n\f/>=]+)"""
+    r"""(?:[ \t\r\n\f]*=[ \t\r\n\f]*(?:"([^"]*)"|'([^']*)'|([^ \t\r\n\f>"']+)))?)"""
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6})\d*)?(Z|[+-]\d\d:\d\d)")
@@ -33,7 +34,7 @@ class SimpleFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file that an index offers.
 
     Attributes:
-        url: absolute, without fragment; http or https (file too on a page that is itself a local file).
+        url: absolute, without fragment, user and password; http or https (file too on a page that is a local file).
         sha256: 64 lower-case hex digits, None where the index says none.
         size: bytes, None where the index says none.
         upload_time: with time zone (UTC), None where the index says none.
@@ -221,6 +222,9 @@ class _Resolver:
         scheme, separator, rest = target.partition("://")
         if scheme not in self.schemes or not separator or (scheme != "file" and rest[:1] in ("", "/")):
             raise ValueError(f"a link leads to no web address: {link[:200]!r}")
+        host = rest.partition("/")[0]
+        if "@" in host or "[" in host:
+            target = urlsplit(target)._replace(netloc=urlsplit(target).netloc.rpartition("@")[2]).geturl()
         return target, fragment
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any
 
 import msgspec
 
 from envctl.errors import InvalidFile
-from envctl.model.profile import Index, Profile
+from envctl.model.profile import ImageTable, Profile, ResolverTable
 from envctl.model.target import Target
 from envctl.profile.merge import Node
 from envctl.profile.positions import spell
@@ -38,13 +39,14 @@ def profile(target: Target, root: Node) -> Profile:
         above, name = path[:-1], path[-1]
         table = at(root, *(str(part) for part in above))
         if table is not None and name not in table.value:
-            raise _error(f"{target} has no {spell(path)}", table, path, expected=expected)
+            hint = "a profile without python is only there to be extended" if path == ("python",) else None
+            raise _error(f"{target} has no {spell(path)}", table, path, expected=expected, hint=hint)
     platforms = at(root, "platforms")
     if platforms is not None and not platforms.value:
         raise _error(f"{target} has no platform left", platforms, ("platforms",), expected="at least one")
     _indexes(root)
     merged: Profile = msgspec.convert(root.plain(), Profile)
-    merged = msgspec.structs.replace(merged, resolver=_normalised(merged))
+    merged = msgspec.structs.replace(merged, resolver=_resolver(merged.resolver), image=_image(merged.image))
     _standalone(root, merged)
     return merged
 
@@ -70,7 +72,7 @@ def _indexes(root: Node) -> None:
                 )
             default = node
         for number, pattern in enumerate(entry.get("packages", [])):
-            name = _pattern(pattern)
+            name = normalise(pattern)
             owner = owners.setdefault(name, entry["name"])
             if owner != entry["name"]:
                 raise _error(
@@ -81,22 +83,22 @@ def _indexes(root: Node) -> None:
                 )
 
 
-def _pattern(pattern: str) -> str:
-    return normalise(pattern)
+def _resolver(resolver: ResolverTable) -> ResolverTable:
+    """With names and patterns as PEP 503 compares them, so that every reader compares them alike."""
+    indexes = [
+        msgspec.structs.replace(index, packages=tuple(normalise(name) for name in index.packages))
+        for index in resolver.index
+    ]
+    exclude = tuple(dict.fromkeys(normalise(name) for name in resolver.exclude))
+    return msgspec.structs.replace(resolver, exclude=exclude, index=tuple(indexes))
 
 
-def _normalised(merged: Profile) -> Any:
-    """`[resolver]` with names and patterns as PEP 503 compares them."""
-
-    def index(entry: Index) -> Index:
-        return msgspec.structs.replace(entry, packages=tuple(_pattern(name) for name in entry.packages))
-
-    resolver = merged.resolver
-    return msgspec.structs.replace(
-        resolver,
-        exclude=tuple(dict.fromkeys(normalise(name) for name in resolver.exclude)),
-        index=tuple(index(entry) for entry in resolver.index),
-    )
+def _image(image: ImageTable | None) -> ImageTable | None:
+    """With sources in one spelling, without `./` and a `/` at the end."""
+    if image is None:
+        return None
+    files = [msgspec.structs.replace(file, source=str(PurePosixPath(file.source))) for file in image.files]
+    return msgspec.structs.replace(image, files=tuple(files))
 
 
 def _standalone(root: Node, merged: Profile) -> None:

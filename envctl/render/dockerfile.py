@@ -109,16 +109,16 @@ def _bases(image: Image, digests: dict[str, str | None]) -> dict[str, str]:
 def _header(context: Context) -> list[str]:
     target, slug = context.target, context.target.slug
     engine = "Docker 25" if context.python.source == "standalone" else "Docker 23"
-    others = f" (also {', '.join(context.platforms[1:])})" if len(context.platforms) > 1 else ""
     return [
         f"# The image of {target}, rendered by envctl from {target.lockfile} alone.",
         f"# Do not edit it: change profiles/{target.profile}.toml, then `envctl lock {target}`.",
         "#",
-        f"# In the project folder, with BuildKit ({engine} or newer){others}:",
+        f"# In the project folder, with BuildKit ({engine} or newer):",
         f"#   docker build --platform {context.platforms[0]} -f {target.dockerfile} -t {slug} .",
+        *(f"# or with --platform {name}" for name in context.platforms[1:]),
         "# Credentials and certificates come as build secrets only: --secret id=netrc,src=FILE --secret id=ca,src=FILE",
         "",
-        "# The newest upload among the pins. With one value, two builds on one engine give one image.",
+        "# By default the newest upload among the pins. With one value, two builds on one engine give one image.",
         f"ARG SOURCE_DATE_EPOCH={context.epoch}",
     ]
 

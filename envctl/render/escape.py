@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 
 from envctl.errors import InvalidFile
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./:,+@%=-]+")
+_PLAIN = re.compile(r"(?!-)[A-Za-z0-9_./:,+@%=-]+")  # a leading `--` would be an instruction's flag
 _SPECIAL = re.compile(r"""(["'\\$])""")
 _QUOTED = re.compile(r'(["\\$])')
 _GLOB = re.compile(r"[*?\[\\]")
@@ -62,7 +62,7 @@ def inside(path: str, key: str) -> str:
 
 def absolute(path: str, key: str) -> str:
     """A path in the image, as it is; InvalidFile unless it is absolute and without `..`."""
-    if not printable(path, key).startswith("/") or ".." in PurePosixPath(path).parts or not path.strip("/"):
+    if not printable(path, key).startswith("/") or ".." in PurePosixPath(path).parts:
         raise InvalidFile(f"{key} is no place in the image", key=key, found=path, expected="an absolute path")
     return path
 

@@ -177,8 +177,8 @@ def tools(context: Context) -> list[str]:
     if not _VERSION.fullmatch(version):
         raise InvalidFile("the Python version is malformed", key="tool.envctl.python.version", found=ascii(version))
     check = (
-        f"import platform, sys; v = platform.python_version(); "
-        f'sys.exit(0 if v == "{version}" else "this is Python " + v + ", the lockfile says {version}")'
+        "'import platform, sys; v = platform.python_version(); \\\n"
+        f'      sys.exit(0 if v == "{version}" else "this is Python " + v + ", the lockfile says {version}")\''
     )
     lines = [
         "# What builds: the interpreter, which must be the locked one, and the installer, pinned by its sha256.",
@@ -198,7 +198,7 @@ def tools(context: Context) -> list[str]:
         *lines,
         f"RUN {_NETRC} \\",
         f"    {_CA} \\",
-        f"    {python} -I -c '{check}' \\",
+        f"    {python} -I -c {check} \\",
         " && printf '%s\\n' \\",
         *(f"      {shell(line, 'tool.envctl.installer')} \\" for line in _installer(context)),
         "      > /tmp/installer.txt \\",
@@ -291,6 +291,8 @@ def application(context: Context) -> list[str]:
     for number, file in enumerate(image.files):
         key = f"image.files[{number}]"
         target = absolute(file.target, f"{key}.target")
+        if not target.strip("/"):
+            raise InvalidFile(f"{key}.target is the whole image", key=f"{key}.target", found=target)
         lines.append(f"COPY {copy_form(file.source, _APP + target, f'{key}.source')}")
         if file.digest is not None:
             steps.append(_locked(file, key))
@@ -314,7 +316,7 @@ def _same(place: str, digest: str, otherwise: str, key: str) -> str:
     expected = _hex(digest.removeprefix("sha256:"), key)
     return (
         f"{{ [ \"$(sha256sum < {place})\" = '{expected}  -' ] \\\n"
-        f"   || {{ echo {shell(otherwise, key)} >&2; exit 1; }}; }}"
+        f"   || {{ printf '%s\\n' {shell(otherwise, key)} >&2; exit 1; }}; }}"
     )
 
 

@@ -129,7 +129,8 @@ class Addresses(msgspec.Struct, frozen=True):
         if kind in _FILES and len(rest) >= 3 and (file := _decoded(rest[1])) is not None:
             return file, index
         name = rest[0] if rest else ""
-        return f"{_plain(index.url).rstrip('/')}/{name}{'/' if name else ''}", index
+        base = _plain(index.url).rstrip("/")
+        return f"{base}/{name}/" if name else base, index
 
     def _index(self, number: str) -> Index | None:
         bound = self.bindings.bound

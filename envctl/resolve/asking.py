@@ -83,12 +83,15 @@ def _too_old(libc: Libc, oldest: str, label: str) -> InvalidFile:
     )
 
 
-def inclusive(cutoff: datetime) -> str:
-    """A cutoff as uv takes it. uv's bound is exclusive and upload times are recorded in whole seconds, so this is the
-    end of the cutoff's second: what was uploaded at the recorded moment stays visible.
+def end_of(cutoff: datetime) -> datetime:
+    """The first moment that a cutoff hides. uv's bound is exclusive and upload times are recorded in whole seconds, so
+    this is the end of the cutoff's second: what was uploaded at the recorded moment stays visible.
     """
-    end = cutoff.astimezone(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
-    return end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return cutoff.astimezone(timezone.utc).replace(microsecond=0) + timedelta(seconds=1)
+
+
+def _written(cutoff: datetime) -> str:
+    return end_of(cutoff).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def own_cutoff(index: Index) -> bool | datetime:
@@ -172,7 +175,7 @@ def _index(source: Source) -> str:
     if source.credentials is not None:
         lines.append('authenticate = "always"')
     if isinstance(source.cutoff, datetime):
-        lines.append(f"exclude-newer = {_string(inclusive(source.cutoff))}")
+        lines.append(f"exclude-newer = {_string(_written(source.cutoff))}")
     elif not source.cutoff:
         lines.append("exclude-newer = false")
     return "\n".join(lines) + "\n"
@@ -188,7 +191,7 @@ def arguments(question: Question, *, uv: str, python: str) -> list[str]:
         *("--preview-features", "index-exclude-newer", "--no-progress", "--color", "never"),
     ]
     if question.cutoff is not None:
-        command += ["--exclude-newer", inclusive(question.cutoff)]
+        command += ["--exclude-newer", _written(question.cutoff)]
     if question.offline:
         command.append("--offline")
     return command

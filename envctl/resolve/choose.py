@@ -37,8 +37,9 @@ def choose(pin: Pin, *, python: tuple[int, int], platform: Platform, libc: Libc,
             best, chosen = key, candidate
     if chosen is not None:
         return chosen
+    where = f"{libc} on {platform.machine}, Python {python[0]}.{python[1]}"
     raise NoResolution(
-        f"{label}: {pin.name} {pin.version} has no wheel for {libc} on {platform.machine}, Python {python[0]}.{python[1]}",
+        f"{label}: {pin.name} {pin.version} has no wheel for {where}",
         details=[f"there is {name}" for name in sorted(c.filename for c in pin.wheels)[:5]]
         or ["there is no wheel at all"],
         hint=_hint(pin, platform, libc),

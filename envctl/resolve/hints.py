@@ -70,8 +70,8 @@ def hints(told: Told, asked: Asked) -> Iterator[str]:
         if re.search(rf"(?:no version of|depends? on) {re.escape(name)}(?![\w-])", words):
             yield f'"{override}" in [resolver] overrides replaces what packages ask for'
     if not told.hints and not told.warnings and not asked.absent:
-        for match in re.finditer(r"there are no versions of ([\w.-]+)", words):
-            yield f"{asked.index(match[1])} has a page of {match[1]} that names no file; is it a package index?"
+        for name in re.findall(r"there are no versions of ([\w.-]+)", words):
+            yield f"{asked.index(name)} has a page of {name} that names no file; is it a package index?"
     for hint in told.hints:
         flat = hint.replace("\n", " ")
         yield next(

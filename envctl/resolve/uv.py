@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from envctl.model.profile import Index
 from envctl.model.resolution import Candidate, Pin, Resolution
 from envctl.resolve import asking
 from envctl.resolve.answer import parse
-from envctl.resolve.asking import Source, own_cutoff
+from envctl.resolve.asking import Source, end_of, own_cutoff
 from envctl.resolve.binding import Bindings
 from envctl.resolve.hints import Asked
 from envctl.resolve.installer import resolve_installer
@@ -148,9 +149,19 @@ def _settled(resolution: Resolution, question: Question, bindings: Bindings, rou
         found = [route.found(wheel) for wheel in pin.wheels]
         if any(index is not owner for _, index in found):
             raise _elsewhere(pin, owner, question)
+        _check_cutoff(pin, owner or bindings.unbound, question)
         wheels = tuple(wheel for wheel, _ in found)
         pins.append(msgspec.structs.replace(pin, wheels=wheels, index=None if owner is None else owner.name))
     return Resolution(pins=tuple(pins))
+
+
+def _check_cutoff(pin: Pin, index: Index | None, question: Question) -> None:
+    own = True if index is None else own_cutoff(index)
+    cutoff = question.cutoff if own is True else own
+    if isinstance(cutoff, datetime):
+        late = [w.filename for w in pin.wheels if w.upload_time is not None and w.upload_time >= end_of(cutoff)]
+        if late:
+            raise ToolFailed(f"uv pinned {late[0]}, which was uploaded after the cutoff {cutoff.isoformat()}")
 
 
 def _elsewhere(pin: Pin, owner: Index | None, question: Question) -> Exception:

@@ -82,7 +82,8 @@ class Credentials:
         best: tuple[int, Secret] | None = None
         for prefix, secret in self._given.items():
             if origin(prefix) == here:
-                common = len(os.path.commonprefix([path, urlsplit(prefix).path.rstrip("/").split("/")]))
+                theirs = urlsplit(prefix).path.rstrip("/").split("/")
+                common = next((n for n, (a, b) in enumerate(zip(path, theirs, strict=False)) if a != b), len(theirs))
                 if best is None or common > best[0]:
                     best = (common, secret)
         if best is not None:

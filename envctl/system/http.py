@@ -14,24 +14,23 @@ import hashlib
 import os
 import random
 import re
-import ssl
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import msgspec
 
-from envctl import __version__
 from envctl.errors import IndexFailed
 from envctl.system.body import Answer, BodyFailed
 from envctl.system.credentials import Credentials, Secret, origin, redact, split_credentials
+from envctl.system.failures import Retry
 
 if TYPE_CHECKING:
     import httpcore
 
+    from envctl.system.exchange import Exchange
     from envctl.system.net import Network
 
 T = TypeVar("T")
@@ -64,14 +63,6 @@ class Downloaded(msgspec.Struct, frozen=True):
 
     sha256: str
     size: int
-
-
-class _Retry(Exception):
-    """This attempt failed, another may not. `wait`: seconds that the server asks for."""
-
-    def __init__(self, failure: IndexFailed, *, wait: float | None = None, slow: bool = False) -> None:
-        super().__init__(failure.what)
-        self.failure, self.wait, self.slow = failure, wait, slow
 
 
 class Client:
@@ -107,7 +98,8 @@ class Client:
         self._lock = threading.Lock()
         self._network: Network | None = None
         self._pools: dict[tuple[str, str, int | None], httpcore.ConnectionPool] = {}
-        self._closed = threading.Event()
+        self._generation = 0
+        self._woken = threading.Condition(self._lock)
 
     def __enter__(self) -> Client:
         return self
@@ -118,14 +110,21 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """End every request that is under way, in whatever thread, and all connections."""
-        self._closed.set()
+        """Give up what is under way and close all connections; they are made anew should another request follow."""
+        self.cancel()
         with self._lock:
-            pools, network = list(self._pools.values()), self._network
-        if network is not None:
-            network.end()
+            pools, self._pools, self._network = list(self._pools.values()), {}, None
         for pool in pools:
             pool.close()
+
+    def cancel(self) -> None:
+        """Give up every request that is under way, in whatever thread; each raises IndexFailed there, at once."""
+        with self._lock:
+            self._generation += 1
+            network = self._network
+            self._woken.notify_all()
+        if network is not None:
+            network.end()
 
     def get(
         self,
@@ -207,17 +206,23 @@ class Client:
                 "is needed, but envctl works offline", file=redact(plain), hint="run again without --offline"
             )
         secret = secret or self._credentials.find(plain)
-        attempt = 1
+        generation, attempt = self._generation, 1
+
+        def cancelled() -> bool:
+            return self._generation != generation
+
         while True:
             try:
-                return self._follow(plain, headers, secret, take, expect)
-            except _Retry as retry:
+                return self._follow(plain, headers, secret, take, expect=expect, cancelled=cancelled)
+            except Retry as retry:
                 failure, wait = retry.failure, retry.wait
                 last = attempt >= (min(2, self._attempts) if retry.slow else self._attempts)
-            if last or (wait or 0.0) > _LONGEST_WAIT or self._closed.is_set():
+            if last or (wait or 0.0) > _LONGEST_WAIT:
                 raise failure
             pause = self._backoff * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311  # not a secret
-            self._closed.wait(max(pause, wait or 0.0))
+            with self._woken:
+                if self._woken.wait_for(cancelled, max(pause, wait or 0.0)):
+                    raise failure
             attempt += 1
 
     def _follow(
@@ -226,17 +231,19 @@ class Client:
         headers: Mapping[str, str],
         secret: Secret | None,
         take: Callable[[Answer], T],
+        *,
         expect: Sequence[int],
+        cancelled: Callable[[], bool],
     ) -> T:
         home, asked = origin(url), url
         for _ in range(_MOST_REDIRECTS + 1):
             own = origin(url) == home
             sent = _with_secret(headers, secret if own else None, own=own)
-            with self._open(url, sent) as answer:
+            with self._open(url, sent, cancelled) as answer:
                 if answer.status not in _REDIRECTS or "location" not in answer.headers:
                     return self._take(answer, take, expect)
                 target = _redirected(url, answer.headers["location"], asked)
-                with contextlib.suppress(BodyFailed, _Retry):
+                with contextlib.suppress(BodyFailed, Retry):
                     collections.deque(answer.chunks(2**16), maxlen=0)  # so that the connection can be used again
             url = target
         raise IndexFailed("redirects without end", file=redact(asked), expected=f"at most {_MOST_REDIRECTS} redirects")
@@ -250,11 +257,11 @@ class Client:
                     error.what, file=redact(answer.url), found=error.found, expected=error.expected, hint=error.hint
                 )
                 if error.again:
-                    raise _Retry(failure, slow=error.slow) from error
+                    raise Retry(failure, slow=error.slow) from error
                 raise failure from error
         failure = self._refused(answer)
         if answer.status in _AGAIN:
-            raise _Retry(failure, wait=_retry_after(answer.headers))
+            raise Retry(failure, wait=_retry_after(answer.headers))
         raise failure
 
     def _refused(self, answer: Answer) -> IndexFailed:
@@ -270,10 +277,8 @@ class Client:
             hint = "check the index's URL; a file that was deleted there can be had from another index or mirror"
         return IndexFailed("the server refused", file=redact(answer.url), found=f"HTTP status {status}", hint=hint)
 
-    def _open(self, url: str, headers: Mapping[str, str]) -> _Opening:
-        return _Opening(self, url, headers)
-
-    def _pool(self, url: str) -> tuple[httpcore.ConnectionPool, Network]:
+    def _open(self, url: str, headers: Mapping[str, str], cancelled: Callable[[], bool]) -> Exchange:
+        from envctl.system.exchange import Exchange
         from envctl.system.net import Network, pool_for
 
         key = origin(url)
@@ -282,104 +287,8 @@ class Client:
                 self._network = Network()
             if key not in self._pools:
                 self._pools[key] = pool_for(url, self._environ, self._network, self._connections)
-            return self._pools[key], self._network
-
-
-class _Opening:
-    """`with` it, the head of an answer is there; failures on the way become IndexFailed, or _Retry where it may help."""
-
-    def __init__(self, client: Client, url: str, headers: Mapping[str, str]) -> None:
-        self._client, self._url, self._headers = client, url, headers
-        self._response: httpcore.Response | None = None
-
-    def __enter__(self) -> Answer:
-        client = self._client
-        if client._closed.is_set():
-            raise IndexFailed("was not asked any more", file=redact(self._url))
-        pool, network = client._pool(self._url)
-        import httpcore
-
-        patience = client._patience
-        timeouts = {"connect": 10.0, "read": patience, "write": patience, "pool": None}
-        request = httpcore.Request(
-            "GET",
-            _ascii(self._url),
-            headers=[(b"host", _host(self._url)), (b"user-agent", f"envctl/{__version__}".encode())]
-            + [(name.encode(), value.encode("latin-1")) for name, value in self._headers.items()],
-            extensions={"timeout": timeouts},
-        )
-        try:
-            with network.answer_within(2 * patience):
-                response = pool.handle_request(request)
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, httpcore.ProxyError) as error:
-            raise self._failure(error) from error
-        except httpcore.UnsupportedProtocol as error:
-            raise IndexFailed("is no web address", file=redact(self._url)) from error
-        self._response = response
-        return Answer(
-            status=response.status,
-            headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers},
-            url=self._url,
-            stream=self._stream(response),
-            patience=patience,
-        )
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._response is not None:
-            self._response.close()
-
-    def _stream(self, response: httpcore.Response) -> Iterator[bytes]:
-        import httpcore
-
-        try:
-            yield from response.iter_stream()
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
-            raise self._failure(error) from error
-
-    def _failure(self, error: Exception) -> _Retry | IndexFailed:
-        import socket
-
-        import httpcore
-
-        shown, cause = redact(self._url), _root(error)
-        if self._client._closed.is_set():
-            return IndexFailed("was not read to its end: the client was closed", file=shown)
-        if isinstance(cause, ssl.SSLError):
-            return IndexFailed(
-                "no trusted connection could be made",
-                file=shown,
-                found=getattr(cause, "verify_message", "") or cause.reason or str(cause),
-                hint="behind a company's proxy, set SSL_CERT_FILE to its certificates",
-            )
-        if isinstance(error, httpcore.ProxyError):
-            return IndexFailed("the proxy refused", file=shown, found=str(error), hint="check HTTPS_PROXY and NO_PROXY")
-        if isinstance(cause, socket.gaierror):
-            what, hint = "the host name could not be looked up", "check the network, the URL, and HTTPS_PROXY"
-            return _Retry(IndexFailed(what, file=shown, found=cause.strerror, hint=hint))
-        if isinstance(error, httpcore.ConnectTimeout | httpcore.ConnectError):
-            what, hint = "could not be reached", "check the network, the URL, and HTTPS_PROXY"
-            found = "no answer within 10 s" if isinstance(error, httpcore.ConnectTimeout) else _reason(cause, error)
-            return _Retry(IndexFailed(what, file=shown, found=found, hint=hint))
-        if isinstance(error, httpcore.TimeoutException):
-            found = f"nothing for {self._client._patience:g} s"
-            hint = "the server or the way to it is slow; UV_HTTP_TIMEOUT says how many seconds to wait"
-            return _Retry(IndexFailed("stopped answering", file=shown, found=found, hint=hint), slow=True)
-        failure = IndexFailed("the connection broke", file=shown, found=_reason(cause, error), hint="try again")
-        return _Retry(failure)
-
-
-def _root(error: BaseException) -> BaseException | None:
-    """What the operating system or the TLS library said; httpcore cuts `__cause__` off, but not `__context__`."""
-    cause = error.__cause__ or error.__context__
-    while cause is not None and (deeper := cause.__cause__ or cause.__context__) is not None:
-        cause = deeper
-    return cause
-
-
-def _reason(cause: BaseException | None, error: Exception) -> str:
-    return (getattr(cause, "strerror", None) or str(error) or type(error).__name__)[:200]
+            pool = self._pools[key]
+        return Exchange(pool, self._network, url, headers, patience=self._patience, cancelled=cancelled)
 
 
 def _patience(environ: Mapping[str, str]) -> float:
@@ -425,20 +334,6 @@ def _redirected(url: str, location: str, asked: str) -> str:
             "redirects from https to http", file=redact(asked), found=redact(target), expected="an https:// URL"
         )
     return target
-
-
-def _ascii(url: str) -> str:
-    """The URL as a request line may hold it."""
-    parts = urlsplit(url)
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-    query = quote(parts.query, safe="/?%:@!$&'()*+,;=~-._[]")
-    host = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
-    return f"{parts.scheme}://{host}{path}" + (f"?{query}" if query else "")
-
-
-def _host(url: str) -> bytes:
-    netloc = urlsplit(url).netloc
-    return netloc.encode("ascii" if netloc.isascii() else "idna")
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -16,7 +16,7 @@ import time
 import typing
 from collections.abc import Iterable, Mapping
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 import httpcore
 
@@ -37,7 +37,6 @@ class Network(httpcore.NetworkBackend):
         self._names = Names()
         self._streams: set[Stream] = set()
         self._lock = threading.Lock()
-        self._ended = False
         self.deadline = threading.local()
 
     def connect_tcp(
@@ -71,8 +70,6 @@ class Network(httpcore.NetworkBackend):
     def _track(self, stream: Stream) -> Stream:
         with self._lock:
             self._streams.add(stream)
-        if self._ended:
-            stream.end()
         return stream
 
     def replaced(self, old: Stream, new: Stream | None) -> None:
@@ -83,8 +80,7 @@ class Network(httpcore.NetworkBackend):
                 self._streams.add(new)
 
     def end(self) -> None:
-        """End every stream now: whoever reads from one gets an error."""
-        self._ended = True
+        """End every stream that is open now: whoever reads from one gets an error."""
         with self._lock:
             streams = list(self._streams)
         for stream in streams:
@@ -214,28 +210,25 @@ def pool_for(url: str, environ: Mapping[str, str], network: Network, connections
     secure = "https" in (parts.scheme, (proxy or "").partition(":")[0])
     # Plain HTTP need not pay for reading the certificates of all authorities: an empty context trusts nobody.
     context = tls_context(*_trust(environ)) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    common = {
-        "ssl_context": context,
-        "max_connections": connections,
-        "max_keepalive_connections": connections,
-        "keepalive_expiry": 30.0,
-        "network_backend": network,
-    }
-    if proxy is None:
-        return httpcore.ConnectionPool(**common)
-    at = urlsplit(proxy)
-    if at.scheme not in ("http", "https"):
-        raise UsageError(
-            f"the proxy {redact(proxy)} cannot be used",
-            found=at.scheme or "no scheme",
-            expected="an http:// or https:// address in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
-        )
-    auth = (unquote(at.username or ""), unquote(at.password or "")) if at.username is not None else None
-    host = f"[{at.hostname}]" if ":" in (at.hostname or "") else at.hostname
-    port = at.port or (443 if at.scheme == "https" else 80)
-    proxy_context = context if at.scheme == "https" else None  # httpcore refuses one for a plain proxy
-    return httpcore.HTTPProxy(
-        f"{at.scheme}://{host}:{port}", proxy_auth=auth, proxy_ssl_context=proxy_context, **common
+    through: httpcore.Proxy | None = None
+    if proxy is not None:
+        at = urlsplit(proxy)
+        if at.scheme not in ("http", "https"):
+            raise UsageError(
+                f"the proxy {redact(proxy)} cannot be used",
+                found=at.scheme or "no scheme",
+                expected="an http:// or https:// address in HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
+            )
+        auth = (unquote(at.username or ""), unquote(at.password or "")) if at.username is not None else None
+        plain = at._replace(netloc=at.netloc.rpartition("@")[2], path="", query="", fragment="").geturl()
+        through = httpcore.Proxy(plain, auth=auth, ssl_context=context if at.scheme == "https" else None)
+    return httpcore.ConnectionPool(
+        ssl_context=context,
+        proxy=through,
+        max_connections=connections,
+        max_keepalive_connections=connections,
+        keepalive_expiry=30.0,
+        network_backend=network,
     )
 
 

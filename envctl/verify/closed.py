@@ -9,7 +9,22 @@ from envctl.model.inventory import Entry, Kind
 from envctl.verify.makers import OWNER
 from envctl.verify.world import World
 
-_CODE = (".py", ".pyc", ".pyo", ".pyd", ".pyw", ".so", ".dll", ".dylib", ".pth", ".egg", ".egg-link", ".whl", ".zip", ".sh")
+_CODE = (
+    ".py",
+    ".pyc",
+    ".pyo",
+    ".pyd",
+    ".pyw",
+    ".so",
+    ".dll",
+    ".dylib",
+    ".pth",
+    ".egg",
+    ".egg-link",
+    ".whl",
+    ".zip",
+    ".sh",
+)
 _CONFIG = (".cfg", ".conf", ".ini", ".toml")
 _SET_ID = 0o6000
 _WORLD_WRITABLE = 0o002
@@ -57,7 +72,9 @@ def _check_links(world: World) -> None:
     for owner, paths in linked.items():
         count = f"{len(paths):,} files are links" if len(paths) > 1 else "is a link"
         place = world.inventory.entries[min(paths)].real or ""
-        world.report("link-mode", f"{count} to equal files outside of the environment: {place}", package=owner, path=min(paths))
+        world.report(
+            "link-mode", f"{count} to equal files outside of the environment: {place}", package=owner, path=min(paths)
+        )
 
 
 def _check_kinds(world: World) -> None:
@@ -75,9 +92,13 @@ def _check_permissions(world: World) -> None:
         if _anyone_may_write(entry) and not _is_lock(path, entry):
             writable.append(path)
     for path in writable[: _LISTED if len(writable) > _LISTED else None]:
-        world.report("world-writable", "any user may write to it", path=path, found=f"{world.inventory.entries[path].mode:04o}")
+        world.report(
+            "world-writable", "any user may write to it", path=path, found=f"{world.inventory.entries[path].mode:04o}"
+        )
     if len(writable) > _LISTED:
-        world.report("world-writable", f"any user may write to {len(writable) - _LISTED:,} more files and folders", path=".")
+        world.report(
+            "world-writable", f"any user may write to {len(writable) - _LISTED:,} more files and folders", path="."
+        )
 
 
 def _anyone_may_write(entry: Entry) -> bool:

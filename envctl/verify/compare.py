@@ -49,7 +49,7 @@ def compare(
         (pairing.package.name, pairing.package.version, contents.check(world, pairing, manifests))
         for pairing in split.locked
     ]
-    project.check(world, split, project_folder)
+    project.check(world, split, None if project_folder is None else str(project_folder))
     makers.own(world)
     interpreter.check(world)
     allowed = set()
@@ -72,11 +72,13 @@ def compare(
     return Verification(
         verdict=verdict_of(findings, strict=strict),
         scope=_scope(world),
-        package_set=PackageSet(
-            expected=lockfile.envctl.package_set[str(platform)], found=environment_digest(found)
-        ),
+        package_set=PackageSet(expected=lockfile.envctl.package_set[str(platform)], found=environment_digest(found)),
         findings=findings,
-        counts=Counts(packages=len(split.locked) + len(split.other) + len(split.extra), files=inventory.files, bytes=inventory.bytes),
+        counts=Counts(
+            packages=len(split.locked) + len(split.other) + len(split.extra),
+            files=inventory.files,
+            bytes=inventory.bytes,
+        ),
     )
 
 

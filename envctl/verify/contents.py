@@ -234,9 +234,7 @@ def _name(world: World, pairing: Pairing, manifest: Manifest, listing: Listing |
     return Manifest.of(found).digest()
 
 
-def _report(
-    world: World, package: str, place: str, expected: str, listing: Listing | None, *, agreed: bool
-) -> None:
+def _report(world: World, package: str, place: str, expected: str, listing: Listing | None, *, agreed: bool) -> None:
     entry, digest = world.entry(place), world.sha256(place)
     if entry is None or entry.kind is Kind.FOLDER:
         world.report("file-removed", "is missing", package=package, path=place, expected=f"sha256:{expected}")

@@ -116,4 +116,8 @@ def _check_links(world: World) -> None:
 
 def _is_copy(world: World, path: str) -> bool:
     entry = world.entry(path)
-    return entry is not None and entry.kind is Kind.FILE and entry.sha256 in world.inventory.interpreter.executables.values()
+    return (
+        entry is not None
+        and entry.kind is Kind.FILE
+        and entry.sha256 in world.inventory.interpreter.executables.values()
+    )

@@ -1,14 +1,13 @@
 """What makers of virtual environments write besides links and pyvenv.cfg: activation scripts and small notes.
 
-A file is a maker's when its whole text is: the template's fixed parts have one known digest, and what stands between them
-are this environment's own values. Templates are known in three ways: `templates.json` (uv, virtualenv and venv, many
-versions, made by tests/support/templates.py), the `venv` module of the environment's base interpreter, and those given by the caller.
+A file is a maker's when its whole text is: the template's fixed parts have one known digest, and what stands between
+them are this environment's own values. Templates are known in two ways: `templates.json` (uv, virtualenv and venv in
+many versions; tests/support/templates.py adds those of new ones), and the `venv` module of the base interpreter.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import re
 import shlex
@@ -26,8 +25,8 @@ _TOKEN = re.compile(rb"__VENV_(DIR|NAME|PROMPT|BIN_NAME|PYTHON)__")
 _VENV = {b"DIR": "dir", b"NAME": "name", b"PROMPT": "prompt", b"BIN_NAME": "bin", b"PYTHON": "python"}
 _SAFE = re.compile(r"[\w .:@%+,=()\[\]/~-]*")
 _RELOCATABLE = (
-    "'\"$(dirname -- \"$(dirname -- \"$(realpath -- \"$SCRIPT_PATH\")\")\")\"'",
-    "'\"$(dirname -- \"$(CDPATH= cd -- \"$(dirname -- ${SCRIPT_PATH})\" && echo \"$PWD\")\")\"'",
+    '\'"$(dirname -- "$(dirname -- "$(realpath -- "$SCRIPT_PATH")")")"\'',
+    '\'"$(dirname -- "$(CDPATH= cd -- "$(dirname -- ${SCRIPT_PATH})" && echo "$PWD")")"\'',
     "%~dp0..",
     "'(dirname -- (dirname -- (realpath -- (status -f))))'",
     "'(dirname -- (cd (dirname -- (status -f)); and pwd))'",
@@ -49,29 +48,24 @@ class Template(msgspec.Struct, frozen=True):
 
     def matches(self, text: bytes, values: Mapping[str, tuple[bytes, ...]]) -> bool:
         """Whether the text is the template with each hole filled by one of its values, the same one everywhere."""
-        names = sorted(set(self.holes))
-        if not all(name in values for name in names):
-            return False
-        room = len(text) - sum(self.lengths)
-        if room < 0 or (not names and room):
-            return False
         return any(
-            self._filled(text, dict(zip(names, choice, strict=True)))
-            for choice in itertools.product(*(values[name] for name in names))
+            hashlib.sha256(b"".join(fixed)).hexdigest() == self.sha256 for fixed in self._readings(text, values, 0, 0, {})
         )
 
-    def _filled(self, text: bytes, values: Mapping[str, bytes]) -> bool:
-        if len(text) != sum(self.lengths) + sum(len(values[hole]) for hole in self.holes):
-            return False
-        fixed, position = [], 0
-        for length, hole in itertools.zip_longest(self.lengths, self.holes):
-            fixed.append(text[position : position + length])
-            position += length
-            if hole is not None:
-                if not text.startswith(values[hole], position):
-                    return False
-                position += len(values[hole])
-        return hashlib.sha256(b"".join(fixed)).hexdigest() == self.sha256
+    def _readings(
+        self, text: bytes, values: Mapping[str, tuple[bytes, ...]], at: int, part: int, chosen: Mapping[str, bytes]
+    ) -> Iterator[list[bytes]]:
+        """The fixed parts from `part` on, for every way to fill the holes between them."""
+        end = at + self.lengths[part]
+        if part == len(self.holes):
+            if end == len(text):
+                yield [text[at:end]]
+            return
+        hole = self.holes[part]
+        for value in (chosen[hole],) if hole in chosen else values.get(hole, ()):
+            if text.startswith(value, end):
+                for rest in self._readings(text, values, end + len(value), part + 1, {**chosen, hole: value}):
+                    yield [text[at:end], *rest]
 
 
 @cache
@@ -136,8 +130,11 @@ def _values(world: World) -> dict[str, tuple[bytes, ...]]:
     return {
         "dir": _spellings(prefixes, any_text=True) + tuple(text.encode() for text in _RELOCATABLE),
         "prompt": _spellings(prompts),
+        "prompt2": _spellings(prompts),
         "name": _spellings(prompts),
         "bin": _spellings({"bin"}),
+        "pkg": _spellings({f"{prefix}/lib/pkgconfig" for prefix in prefixes}, any_text=True),
+        "deactivate": _spellings({f"{prefix}/bin/deactivate.nu" for prefix in prefixes}, any_text=True),
         "sep": _spellings({":"}),
         "site": _spellings(folders),
         "decode": _spellings({"", "yes"}),
@@ -159,13 +156,10 @@ def _spellings(texts: set[str], *, any_text: bool = False) -> tuple[bytes, ...]:
 
 
 def _tcl(template: Template, text: bytes) -> dict[str, tuple[bytes, ...]]:
-    """virtualenv names the interpreter's Tcl and Tk libraries: empty, or below where systems keep libraries."""
+    """virtualenv names the interpreter's Tcl and Tk libraries: empty, or where systems keep libraries."""
     found: dict[str, tuple[bytes, ...]] = {}
-    for hole, marker in (("tcl", b"tcl"), ("tk", b"tk")):
+    for hole in ("tcl", "tk"):
         if hole in template.holes:
-            options = {b"", b"''", b'""'}
-            for match in re.finditer(rb"/(?:usr|opt)/[\w./+-]*/" + marker + rb"\d\.\d", text):
-                if b".." not in match[0]:
-                    options |= {match[0], b"'" + match[0] + b"'", b'"' + match[0] + b'"'}
-            found[hole] = tuple(sorted(options))
+            places = re.finditer(rb"/(?:usr|opt)/[\w./+-]*/" + hole.encode() + rb"\d\.\d", text)
+            found[hole] = _spellings({"", *(place[0].decode() for place in places if b".." not in place[0])})
     return found

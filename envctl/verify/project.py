@@ -55,7 +55,10 @@ def _check_own(world: World, item: Installed, folder: str | None) -> None:
         else:
             claim(world, item)
             world.report(
-                "package-editable", "is installed, but not editable from its folder", package=item.name, path=item.folder
+                "package-editable",
+                "is installed, but not editable from its folder",
+                package=item.name,
+                path=item.folder,
             )
         return
     if folder is not None and os.path.normpath(place) != folder:
@@ -71,7 +74,9 @@ def _own_metadata(world: World, item: Installed) -> None:
     for path, entry in world.inventory.entries.items():
         if path.startswith(item.folder + "/") and (path in item.is_note or is_data(world, path, entry)):
             world.own(path, item.name)
-        elif path.startswith(item.folder + "/") and entry.kind is Kind.FILE and not path.endswith((".py", ".pyc", ".so")):
+        elif (
+            path.startswith(item.folder + "/") and entry.kind is Kind.FILE and not path.endswith((".py", ".pyc", ".so"))
+        ):
             world.own(path, item.name)
 
 
@@ -92,23 +97,16 @@ def _own_paths(world: World, item: Installed, folder: str) -> None:
         path = world.recorded_place(row.path)
         if path is None or not path.startswith(world.site) or "/" in path.removeprefix(world.site):
             continue
+        if path == f"{world.site}.gitignore":  # pdm-backend
+            world.own(path, item.name)
         text = world.inventory.texts.get(path)
         if text is None or not path.endswith(".pth"):
             continue
         lines = [line.strip() for line in text.decode("utf-8", "surrogateescape").splitlines() if line.strip()]
-        if all(_inside(line, folder) for line in lines):
-            world.own(path, item.name)
-            continue
-        known = finder.of(lines, folder)
-        module = f"{world.site}{known.module}.py" if known is not None else ""
         world.own(path, item.name)
-        if known is not None and finder.is_setuptools(world.inventory.texts.get(module, b""), folder):
-            world.own(module, item.name)
-        else:
-            world.own(module, item.name)
+        if all(finder.inside(line, folder) for line in lines):
+            continue
+        module = f"{world.site}{finder.module_of(lines)}.py"
+        world.own(module, item.name)
+        if not finder.is_known(world.inventory.texts.get(module, b""), folder):
             world.report("editable-hook", "runs code that is no known build backend's", package=item.name, path=path)
-
-
-def _inside(line: str, folder: str) -> bool:
-    place = os.path.normpath(line)
-    return line.startswith("/") and (place == folder or place.startswith(folder.rstrip("/") + "/"))

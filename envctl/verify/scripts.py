@@ -94,7 +94,6 @@ class Script(msgspec.Struct, frozen=True):
         first, newline, rest = text.partition(b"\n")
         return cls(first[2:], rest) if first.startswith(b"#!") and newline else None
 
-
     def target(self) -> str | None:
         """`module:function` where the rest is, as a whole, what a known installer writes for it; else None."""
         module = _IMPORT.search(self.body)
@@ -122,9 +121,7 @@ def entry_point_bodies(target: str) -> frozenset[bytes]:
     """What known installers write after the first line for `module:function`."""
     module, _, function = target.partition(":")
     name = function.partition(".")[0]
-    return frozenset(
-        template.format(module=module, name=name, function=function).encode() for template in _TEMPLATES
-    )
+    return frozenset(template.format(module=module, name=name, function=function).encode() for template in _TEMPLATES)
 
 
 def entry_point_digest(target: str) -> str:

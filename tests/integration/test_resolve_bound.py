@@ -156,12 +156,6 @@ def test_metadata_that_is_promised_but_missing_is_read_out_of_the_wheel(
     assert pins(uv.resolve(question("lib", indexes=(bound(mine, "lib"),)))) == {"lib": "1.0"}
 
 
-def test_an_index_without_ranges_is_read_whole(uv: UvResolver, mine: IndexServer, tmp_path: Path) -> None:
-    mine.add(build_wheel(tmp_path, "lib", files={"lib.bin": bytes(range(256)) * 2000}))
-    mine.fault("/files/", no_ranges=True)
-    assert pins(uv.resolve(question("lib", indexes=(bound(mine, "lib"),)))) == {"lib": "1.0"}
-
-
 def test_without_upload_times_a_cutoff_hides_everything_and_the_hint_says_what_to_write(
     uv: UvResolver, mine: IndexServer, tmp_path: Path
 ) -> None:
@@ -272,9 +266,7 @@ def test_a_second_resolution_reads_the_metadata_of_bound_wheels_from_uvs_cache(
     assert [path for _, path, _ in mine.requests] == ["/simple/acme/"]
 
 
-def test_the_router_takes_another_port_when_its_own_is_taken(
-    uv: UvResolver, mine: IndexServer, tmp_path: Path
-) -> None:
+def test_the_router_takes_another_port_when_its_own_is_taken(uv: UvResolver, mine: IndexServer, tmp_path: Path) -> None:
     mine.add(build_wheel(tmp_path, "acme"))
     indexes = (bound(mine, "acme"),)
     ports = Addresses(Bindings.of(indexes)).ports()

@@ -40,15 +40,11 @@ def test_two_packages_that_exclude_each_other(uv: UvResolver, index: IndexServer
         index.add(build_wheel(tmp_path, "lib", version))
     index.add(build_wheel(tmp_path, "needs-old", requires=["lib<2"]))
     index.add(build_wheel(tmp_path, "needs-new", requires=["lib>=2"]))
-    message = told(uv, "needs-old", "needs-new>=1")
-    assert message.splitlines()[0] == HEAD
-    assert "all versions of needs-new depend on lib>=2" in message
-    assert "all versions of needs-old depend on lib<2" in message
-    assert "so all versions of needs-old and needs-new>=1 are incompatible" in " ".join(message.split()) or (
-        "are incompatible" in message
-    )
-    assert "needs-old (profiles/base.toml:10)" in message
-    assert "needs-new>=1 (profiles/base.toml:11)" in message
+    message = " ".join(told(uv, "needs-old", "needs-new>=1").split())
+    assert message.startswith(HEAD)
+    assert "all versions of needs-new depend on lib>=2 and all versions of needs-old depend on lib<2" in message
+    assert "are incompatible and the profile asks for needs-old (profiles/base.toml:10)" in message
+    assert message.endswith("(profiles/base.toml:11)")
 
 
 def test_requirements_and_constraints_that_contradict_each_other(
@@ -57,7 +53,8 @@ def test_requirements_and_constraints_that_contradict_each_other(
     index.add(build_wheel(tmp_path, "lib", "1.0"))
     message = told(uv, "lib[extra]>=2,<5; python_version > '3'", constraints=required("constraints", "lib<2", line=30))
     assert message == (
-        f"{HEAD}\n  the profile asks for lib[extra]>=2,<5 (profiles/base.toml:10) and lib<2\n    (profiles/base.toml:30)"
+        f"{HEAD}\n  the profile asks for lib[extra]>=2,<5 (profiles/base.toml:10) and lib<2\n"
+        "    (profiles/base.toml:30)"
     )
 
 
@@ -110,14 +107,6 @@ def test_a_package_for_a_newer_python(uv: UvResolver, index: IndexServer, tmp_pa
     message = told(uv, "lib")
     assert "Python 3.11.9 does not satisfy >=3.12" in message
     assert "hint: lib==1.0 is for Python >=3.12 only; the profile's is 3.11.9" in message
-
-
-def test_a_pre_release_that_only_a_dependency_asks_for(uv: UvResolver, index: IndexServer, tmp_path: Path) -> None:
-    index.add(build_wheel(tmp_path, "lib", "1.0"))
-    index.add(build_wheel(tmp_path, "lib", "2.0a1"))
-    index.add(build_wheel(tmp_path, "app", requires=["lib>1"]))
-    message = told(uv, "app", "lib>1,<1.5")
-    assert "lib" in message
 
 
 def test_a_name_that_the_index_does_not_know(uv: UvResolver) -> None:
@@ -222,6 +211,6 @@ def test_a_c_library_older_than_any_that_uv_knows(uv: UvResolver) -> None:
 
 
 def test_what_uv_refuses_for_reasons_of_its_own_is_told_in_its_words(uv: UvResolver) -> None:
-    message = told(uv, "lib", kind=ToolFailed, python="3.11.9.9.9")
+    message = told(uv, "lib", kind=ToolFailed, python="three")
     assert message.startswith("uv could not resolve train:cpu for linux/amd64")
-    assert "3.11.9.9.9" in message
+    assert "three" in message

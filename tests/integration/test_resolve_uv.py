@@ -242,6 +242,27 @@ def test_uv_that_ends_well_without_an_answer_is_a_failure(
             uv.resolve(question("lib"))
 
 
+def test_an_answer_that_breaks_the_rules_of_the_question_is_refused(
+    uv: UvResolver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from integration.resolver_contract import day
+
+    from envctl.resolve import uv as module
+
+    fake = tmp_path / "uv"
+    wheel = '{ url = "https://index.example/lib-1.0-py3-none-any.whl", upload-time = 2026-01-03T00:00:00Z }'
+    answer = f'lock-version = "1.0"\n[[packages]]\nname = "lib"\nversion = "1.0"\nwheels = [{wheel}]'
+    fake.write_text(f"#!/bin/sh\ncat > pylock.toml <<'END'\n{answer}\nEND\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(module, "binary", lambda: fake)
+    assert pins(uv.resolve(question("lib", cutoff=day(3)))) == {"lib": "1.0"}
+    with pytest.raises(ToolFailed, match="after the cutoff"):
+        uv.resolve(question("lib", cutoff=day(2)))
+    bound = (Index(name="mine", url="https://index.example/simple", packages=("lib",)),)
+    with pytest.raises(ToolFailed, match="elsewhere than the index 'mine'"):
+        uv.resolve(question("lib", indexes=bound))
+
+
 def test_without_bound_indexes_nothing_heavy_is_imported() -> None:
     import subprocess
 
@@ -283,3 +304,20 @@ def test_the_installer_has_one_version_for_all_platforms(index: IndexServer, tmp
     assert asked.version == "1.0"  # type: ignore[attr-defined]
     with pytest.raises(NoResolution, match="installer uv"):
         installer("7.0")
+
+
+def test_an_installer_needs_a_platform_and_a_digest(tmp_path: Path) -> None:
+    with IndexServer() as mine:
+        mine.add(build_wheel(tmp_path, "uv"), hashed=False)
+        uv = UvResolver(environ=machine(tmp_path))
+        indexes = (Index(name="mine", url=mine.url, packages=("uv",)),)
+        for platforms, kind in (([], ValueError), ([Platform.parse("linux/amd64")], IndexFailed)):
+            with pytest.raises(kind):
+                resolve_installer(
+                    uv,
+                    cutoff=None,
+                    platforms=platforms,
+                    libc=Libc.parse("glibc 2.28"),
+                    python="3.11.9",
+                    indexes=indexes,
+                )

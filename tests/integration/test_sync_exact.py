@@ -30,8 +30,9 @@ def tree(folder: Path) -> dict[str, bytes | str]:
 
 
 @pytest.fixture
-def locked(project: Project) -> Project:
-    """A project with a lockfile of two wheels, that have a script of each kind, and data."""
+def locked(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with a lockfile of two wheels, that have a script of each kind, and data; a cache of its own."""
+    monkeypatch.setenv("ENVCTL_CACHE_DIR", str(tmp_path / "cache"))
     alpha = project.wheel(
         "alpha",
         files={"alpha/__init__.py": b"import sys\n\ndef main():\n    print('alpha', sys.prefix)\n"},

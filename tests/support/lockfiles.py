@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from envctl.lockfile.write import write_lockfile
 from envctl.model.lockfile import (
     Dependency,
     Envctl,
@@ -26,6 +28,7 @@ from envctl.model.lockfile import (
 )
 from envctl.model.manifest import environment_digest
 from envctl.model.platform import Platform
+from envctl.model.target import Target
 
 BASE = "python:3.11.9-slim-bookworm@sha256:" + "8fb0" * 16
 UPLOAD = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -128,3 +131,11 @@ def make_lockfile(
     }
     envctl = msgspec.structs.replace(envctl, package_set=sets)
     return msgspec.structs.replace(lockfile, tool=Tools(envctl=envctl))
+
+
+def put_lockfile(project: Path, lockfile: Lockfile) -> Path:
+    """Write the lockfile to its place in a project folder."""
+    path = project / Target(lockfile.envctl.profile, lockfile.envctl.variant).lockfile
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(write_lockfile(lockfile))
+    return path

@@ -248,7 +248,7 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-def _handler(index: IndexServer) -> type[BaseHTTPRequestHandler]:  # noqa: C901  # one closure holds the server's state
+def _handler(index: IndexServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 60

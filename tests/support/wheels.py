@@ -40,7 +40,7 @@ def build_wheel(
         entry_points: script name -> "module:function" (console_scripts).
         scripts: member under `.data/scripts/` -> bytes.
         data: member under `.data/`, such as "data/share/x" or "headers/x.h" -> bytes.
-        record: "sha256", "hex" (digests written as hex digits), "none" (no digests), "missing" (no RECORD), or its bytes.
+        record: "sha256", "hex" (digests as hex digits), "none" (no digests), "missing" (no RECORD), or its bytes.
         extra_members: further members, which RECORD does not list.
         metadata: METADATA verbatim.
         dist_info: further files of the dist-info, listed in RECORD; they replace those written by default.

@@ -4,9 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from envctl.adopt.requirements import address, adopt, clean
+from envctl.adopt import requirements
+from envctl.adopt.adopted import Adopted
+from envctl.adopt.requirements import address, clean
+from envctl.commands.init import why_not
 from envctl.errors import InvalidFile, UsageError
 from envctl.model.profile import Index
+
+
+def adopt(project: Path, source: str) -> Adopted:
+    return requirements.adopt(project, source, why_not)
 
 
 def write(folder: Path, **texts: str) -> Path:
@@ -105,6 +112,7 @@ def test_the_own_package_becomes_the_project(tmp_path, line, extras, editable) -
         "a @ https://host.example/a.whl",
         "a; extra == 'x'",
         "a b c",
+        "foo.zip",
         "a==1 --global-option=x",
         "a>=1 --hash=sha256:aa",
         "--find-links wheels",

@@ -29,7 +29,7 @@ base     = "registry.example:5000/team/python:3.11.9-slim-bookworm@sha256:{SHA}"
 packages = ["libgomp1", "libc6=2.36-9+deb12u10"]
 provides = ["torch"]
 env      = {{ OMP_NUM_THREADS = "1" }}
-files    = [{{ source = "app", target = "/app" }}, {{ source = "model.joblib", target = "/app/m", locked = true }}]
+files    = [{{ source = "./app/", target = "/app" }}, {{ source = "model.joblib", target = "/app/m", locked = true }}]
 workdir  = "/app"
 user     = 10001
 ports    = [8000]
@@ -234,7 +234,7 @@ def test_everything_that_a_profile_can_say_is_read(write) -> None:
     assert image is not None
     assert image.python is not None
     assert image.python.url == {"linux/amd64": "https://host.example/a%2B1", "linux/arm64": "https://host.example/b"}
-    assert [file.locked for file in image.files] == [False, True]
+    assert [(file.source, file.locked) for file in image.files] == [("app", False), ("model.joblib", True)]
     assert (image.user, image.ports, image.workdir) == (10001, (8000,), "/app")
     assert profile.commands == {"train": ("python", "-m", "train")}
     assert profile.policy.startup_hooks == ("distutils-precedence.pth",)

@@ -76,7 +76,7 @@ def test_a_requirements_file_is_read_as_pip_reads_it(loaded) -> None:
         ("/abs/x.whl", "index"),
         ("git+https://user:secret@host.example/x", "index"),
         ("https://host.example/x-1-py3-none-any.whl", "index"),
-        ("x @ file:///tmp/x.whl", "index"),
+        ("x @ file:///srv/x.whl", "index"),
         ("--pre", "pre-release"),
         ("--no-binary :all:", "wheels only"),
         ("--frobnicate", "take the line out"),

@@ -1,0 +1,162 @@
+"""Verify an environment against its lockfile: the Python API of `envctl verify`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+import envctl
+from envctl.commands.locate import find_lockfile, locked_targets
+from envctl.commands.manifests import ManifestSources
+from envctl.errors import InvalidFile, UsageError
+from envctl.inventory.venv import Venv
+from envctl.model.finding import LockReference, Report, Severity, Subject, Verdict, Verification
+from envctl.model.inventory import Inventory
+from envctl.model.lockfile import Lockfile
+from envctl.model.target import LOCKED
+from envctl.system.files import read_bytes
+from envctl.system.machine import host
+from envctl.verify.compare import compare
+
+_VENV = Path(".venv")
+_EXIT = {Verdict.OK: 0, Verdict.CHANGED: 1, Verdict.UNTRUSTED: 1, Verdict.UNVERIFIABLE: 7}
+
+
+def verify(
+    project: Path,
+    target: str | None = None,
+    *,
+    venv: Path | None = None,
+    fetched: Path | None = None,
+    strict: bool = False,
+    accept_self: bool = False,
+    offline: bool = False,
+    environ: Mapping[str, str] | None = None,
+    step: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Compare a virtual environment with a target's lockfile. Nothing of the environment is run.
+
+    Args:
+        target: as users type it, or the path of a lockfile; None: the only one that is locked.
+        venv: relative to the project folder; None: the active one, else `.venv`, else the one that envctl runs in.
+        fetched: a folder that `envctl fetch` filled; its wheels say which file it is that differs.
+        strict: warnings count as errors.
+        accept_self: the word of a verifier that runs inside of what it verifies is enough.
+        offline: never ask an index which file it is that differs.
+        environ: the variables whose effect on imports is looked at; None: this process's.
+        step: told what is being done.
+
+    Raises:
+        UsageError: there is no such environment, or it is not locked for this platform, or several targets could be meant.
+        InvalidFile: the lockfile is missing or invalid.
+    """
+    start = time.monotonic()
+    environ = os.environ if environ is None else environ
+    place, lockfile = _lockfile(project, target)
+    root, shown = _locate(project, venv, environ)
+    platform = host()
+    if str(platform) not in lockfile.envctl.platforms:
+        raise UsageError(
+            f"{lockfile.target} is not locked for {platform}",
+            expected=f"one of {', '.join(lockfile.envctl.platforms)}",
+            hint=f'add "{platform}" to platforms in profiles/{lockfile.envctl.profile}.toml, then `envctl lock`',
+        )
+    step("reading the environment")
+    inventory = Venv(root, environ).take()
+    step("comparing")
+    with ManifestSources(lockfile, inventory, fetched=fetched, offline=offline) as sources:
+        found = compare(
+            lockfile,
+            platform,
+            inventory,
+            manifests=sources.manifest,
+            seeds=sources.seed,
+            project_folder=_project_folder(project, lockfile),
+            strict=strict,
+        )
+    if _is_self(inventory):
+        found = _own_word(found, accepted=accept_self)
+    return Report(
+        verdict=found.verdict,
+        scope=found.scope,
+        target=lockfile.target,
+        platform=str(platform),
+        subject=Subject(kind="venv", name=shown),
+        lock=LockReference(
+            file=_shown(project, place), digest="sha256:" + hashlib.sha256(read_bytes(place)).hexdigest()
+        ),
+        package_set=found.package_set,
+        findings=found.findings,
+        counts=found.counts,
+        seconds=round(time.monotonic() - start, 3),
+    )
+
+
+def exit_code(report: Report) -> int:
+    """0 ok, 1 changed or untrusted, 7 unverifiable."""
+    return _EXIT[report.verdict]
+
+
+def _lockfile(project: Path, target: str | None) -> tuple[Path, Lockfile]:
+    if target is not None:
+        return find_lockfile(project, target)
+    known = locked_targets(project)
+    if not known:
+        raise InvalidFile("no target is locked here", file=LOCKED, hint="`envctl lock TARGET` writes the lockfile")
+    profiles = sorted({item.profile for item in known})
+    if len(profiles) > 1:
+        listed = ", ".join(map(str, known))
+        raise UsageError("several targets are locked", expected=f"one of {listed}", hint=f"`envctl verify {known[0]}`")
+    return find_lockfile(project, str(known[0]) if len(known) == 1 else profiles[0])
+
+
+def _locate(project: Path, venv: Path | None, environ: Mapping[str, str]) -> tuple[Path, str]:
+    """The environment's folder, and how messages name it."""
+    if venv is not None:
+        return project / venv, str(venv)
+    active = environ.get("VIRTUAL_ENV")
+    if active:
+        return Path(active), _shown(project, Path(active))
+    if (project / _VENV).exists():
+        return project / _VENV, str(_VENV)
+    if sys.prefix != sys.base_prefix:
+        return Path(sys.prefix), _shown(project, Path(sys.prefix))
+    raise UsageError(
+        "there is no virtual environment here",
+        expected=f"an active one, {_VENV} in the project folder, or --venv DIR",
+        hint="`envctl sync` makes it",
+    )
+
+
+def _shown(project: Path, path: Path) -> str:
+    """A path as the user knows it: relative to the project folder where it lies in it."""
+    folder, place = os.path.abspath(project), os.path.abspath(path)
+    return os.path.relpath(place, folder) if place.startswith(folder.rstrip("/") + "/") else place
+
+
+def _project_folder(project: Path, lockfile: Lockfile) -> Path | None:
+    own = lockfile.envctl.project
+    return None if own is None else Path(os.path.realpath(project / own.path))
+
+
+def _is_self(inventory: Inventory) -> bool:
+    """Whether this verifier runs inside of what it verifies."""
+    root = inventory.real_root
+    code = os.path.realpath(os.path.dirname(envctl.__file__))
+    return os.path.realpath(sys.prefix) == root or code.startswith(root + "/")
+
+
+def _own_word(found: Verification, *, accepted: bool) -> Verification:
+    """A verifier inside of the environment can be made to lie, so what it calls right is not verified unless accepted."""
+    if accepted:
+        return msgspec.structs.replace(found, scope=(*found.scope, "self"))
+    if found.verdict is not Verdict.OK:
+        return found
+    kept = tuple(finding for finding in found.findings if finding.severity is not Severity.ERROR)
+    return msgspec.structs.replace(found, verdict=Verdict.UNVERIFIABLE, scope=("self",), findings=kept)

@@ -1,0 +1,131 @@
+"""The report for people: the first line is the answer, the last one what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+import msgspec
+
+from envctl.model.finding import Finding, Report, Severity, Verdict
+
+_SCREEN = 24
+_HEADS = {
+    Verdict.OK: "ok: {name} is {target}, byte for byte",
+    Verdict.CHANGED: "changed: {name} is not {target}",
+    Verdict.UNTRUSTED: "untrusted: {name} holds what {target} does not vouch for",
+    Verdict.UNVERIFIABLE: "unverifiable: not everything in {name} could be compared with {target}",
+}
+_NOBODY = "nobody's"
+_NOT_COVERED = (
+    ("bytecode", "bytecode (see above)"),
+    ("interpreter", "the interpreter and its standard library (nothing vouches for a Python outside of an image)"),
+)
+
+
+class Style(msgspec.Struct, frozen=True, kw_only=True):
+    """How much is said, and whether in colour (which carries nothing that the words do not)."""
+
+    verbose: bool = False
+    color: bool = False
+
+
+def render(report: Report, style: Style | None = None) -> str:
+    """The report, without a final newline."""
+    style = style or Style()
+    lines = [_paint(_HEADS[report.verdict].format(name=report.subject.name, target=report.target), report, style)]
+    lines += _findings(report.findings, None if style.verbose else _SCREEN)
+    lines += _tail(report, verbose=style.verbose)
+    return "\n".join(lines)
+
+
+def _paint(head: str, report: Report, style: Style) -> str:
+    if not style.color:
+        return head
+    word, _, rest = head.partition(":")
+    code = {Verdict.OK: "32", Verdict.UNVERIFIABLE: "33"}.get(report.verdict, "31")
+    return f"\033[1;{code}m{word}\033[0m:{rest}"
+
+
+def _findings(findings: Sequence[Finding], room: int | None) -> Iterator[str]:
+    """Grouped by package, the group with the worst finding first; at most `room` lines."""
+    groups: dict[str | None, list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault(finding.package, []).append(finding)
+    width = min(48, max((len(finding.path or "") for finding in findings), default=0))
+    lines = []
+    for package, found in groups.items():
+        title = package or (_NOBODY if any(finding.path for finding in found) else None)
+        if title is not None:
+            lines.append(f"  {title}")
+        for finding in found:
+            lines.append(_line(finding, width, indent="    " if title is not None else "  "))
+    if room is None or len(lines) <= room:
+        yield from lines
+        return
+    shown = lines[: room - 1]
+    yield from shown
+    hidden = len(findings) - sum(line.lstrip().startswith("ENV") for line in shown)
+    kinds = [f"{len(list(same)):,} {name}" for name, same in groupby(sorted(finding.name for finding in findings))]
+    yield f"  and {hidden:,} more findings ({', '.join(kinds)} in all)"
+
+
+def _line(finding: Finding, width: int, *, indent: str) -> str:
+    mark = "" if finding.severity is Severity.ERROR else f"{finding.severity.value}: "
+    path = f"{_path(finding):<{width}}  " if finding.path else ""
+    return f"{indent}{finding.code}  {path}{mark}{finding.message}"
+
+
+def _path(finding: Finding) -> str:
+    path = finding.path or ""
+    parts = path.split("/")
+    inside = len(parts) > 3 and parts[0] == "lib" and parts[2] == "site-packages"
+    return "/".join(parts[2:]) if inside else path
+
+
+def _tail(report: Report, *, verbose: bool) -> Iterator[str]:
+    counts = report.counts
+    packages = f"{counts.packages:,} package{'s' if counts.packages != 1 else ''}"
+    digest = report.package_set.found if verbose else short(report.package_set.found)
+    line = f"  {packages}, {counts.files:,} files, {size(counts.bytes)} in {report.seconds:.1f} s"
+    yield f"{line} · package set {digest}"
+    if report.package_set.found != report.package_set.expected:
+        expected = report.package_set.expected if verbose else short(report.package_set.expected)
+        yield f"  {'':<{len(line) - 2}} · locked      {expected}"
+    if "self" in report.scope:
+        yield "  the verifier runs inside of what it verified, so this is the environment's word about itself"
+    missing = [words for name, words in _NOT_COVERED if name not in report.scope and "self" not in report.scope]
+    if missing:
+        yield f"  not covered: {'; '.join(missing)}"
+    hint = _hint(report)
+    if hint:
+        yield f"hint: {hint}"
+
+
+def _hint(report: Report) -> str | None:
+    if report.scope == ("self",):
+        return "run envctl from another environment, or accept that with `--accept-self`"
+    if not report.findings or (report.verdict is Verdict.OK and report.findings[0].severity is Severity.NOTE):
+        return None
+    explain = f"`envctl explain {report.findings[0].code}`"
+    if report.verdict is Verdict.OK:
+        return explain
+    if report.verdict is Verdict.UNVERIFIABLE:
+        return explain
+    return f"{explain}; make it exact again with `envctl sync {report.target}`"
+
+
+def size(count: int) -> str:
+    """Bytes in a unit that people say: 412 MB, 1.1 GB."""
+    amount, unit = float(count), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if amount < 999.5:
+            break
+        amount, unit = amount / 1000, larger
+    return f"{amount:.1f} {unit}" if amount < 10 and unit != "B" else f"{amount:.0f} {unit}"
+
+
+def short(digest: str) -> str:
+    """A digest for the eye: `sha256:5b1e04c3…c07`."""
+    algorithm, _, value = digest.partition(":")
+    return f"{algorithm}:{value[:8]}…{value[-3:]}"
