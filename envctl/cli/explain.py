@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from envctl.cli.context import Settings, pass_settings, print_json
+from envctl.cli.context import print_json
 
 if TYPE_CHECKING:
     from envctl.model.codes import Code
@@ -23,8 +23,7 @@ Examples:
 )
 @click.argument("code", required=False)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
-@pass_settings
-def command(settings: Settings, code: str | None, form: str) -> None:
+def command(code: str | None, form: str) -> None:
     """Say what a finding of `envctl verify` means and what to do."""
     from envctl.commands.explain import explain
 

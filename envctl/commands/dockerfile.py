@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from envctl.commands.locate import find_lockfile
-from envctl.errors import InvalidFile
+from envctl.errors import InvalidFile, UsageError
 from envctl.model.manifest import sha256
 from envctl.model.target import Target
 from envctl.render import dockerfile, dockerignore
@@ -68,6 +68,14 @@ def differences(project: Path, rendered: Rendered) -> dict[str, list[str]]:
 
 
 def write(path: Path, rendered: Rendered) -> None:
-    """Write the Dockerfile, and beside it the ignore file that BuildKit takes with it."""
+    """Write the Dockerfile, and beside it the ignore file that BuildKit takes with it.
+
+    Raises:
+        UsageError: something else than a file stands there (it would be replaced: think of /dev/stdout).
+        ToolFailed: it cannot be written.
+    """
+    if path.exists() and not path.resolve().is_file():
+        raise UsageError("there is no file to write", file=path, expected="a new file, or one to replace")
+    path = path.resolve()
     ignore = path.with_name(path.name + ".dockerignore")
     files.write_atomically({path: rendered.dockerfile.encode(), ignore: rendered.dockerignore.encode()})

@@ -13,7 +13,7 @@ from envctl.commands.jobs import Job, LockOptions
 from envctl.commands.resolving import Unit, resolve_jobs
 from envctl.lockfile.assemble import Sets, assemble
 from envctl.lockfile.cuda import check_cuda
-from envctl.lockfile.policy import check_hooks, check_overlaps
+from envctl.lockfile.policy import check_hooks, check_overlaps, check_python
 from envctl.model.lockfile import Installer, Lockfile, Wheel
 from envctl.model.manifest import Manifest
 from envctl.model.resolution import Candidate, Resolution, Resolved
@@ -28,6 +28,7 @@ class Read(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     size: int | None
     requires: tuple[str, ...]
+    requires_python: str | None
     hooks: dict[str, str]
 
 
@@ -79,6 +80,7 @@ def make_lockfiles(jobs: Sequence[Job], siblings: Sequence[Job], options: LockOp
             platform: _resolved(job, answers[job.target, platform], chosen[job.target, platform], read)
             for platform in job.platforms
         }
+        check_python(job.inputs, job.settled.python.version, sets)
         check_overlaps(job.inputs, sets)
         check_cuda(job.inputs, sets)
         lockfile = assemble(
@@ -134,6 +136,7 @@ def _resolved(
                 content=found.manifest.digest(),
                 index=urls[pin.index] if pin.index else None,
                 requires=found.requires,
+                requires_python=found.requires_python,
                 hooks=found.hooks,
             )
         )

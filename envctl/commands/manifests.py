@@ -1,4 +1,4 @@
-"""Manifests for the verifier: from the cache of contents, a fetched folder, the index, and the interpreter's own wheels.
+"""Manifests for the verifier: from the cache of contents, a fetched folder, the index, the interpreter's wheels.
 
 None of these sources is trusted: a manifest counts when it hashes to the locked content digest.
 """

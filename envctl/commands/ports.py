@@ -112,6 +112,7 @@ class SystemPorts:
                 sha256=wheel.sha256,
                 size=wheel.size,
                 requires=wheel.content.requires,
+                requires_python=wheel.content.requires_python,
                 hooks=wheel.content.hooks,
             )
         return read

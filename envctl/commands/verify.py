@@ -53,7 +53,8 @@ def verify(
         step: told what is being done.
 
     Raises:
-        UsageError: there is no such environment, or it is not locked for this platform, or several targets could be meant.
+        UsageError: there is no such environment, it is not locked for this platform, or several targets could be
+            meant.
         InvalidFile: the lockfile is missing or invalid.
     """
     start = time.monotonic()
@@ -136,7 +137,8 @@ def _locate(project: Path, venv: Path | None, environ: Mapping[str, str]) -> tup
 
 def _shown(project: Path, path: Path) -> str:
     """A path as the user knows it: relative to the project folder where it lies in it."""
-    folder, place = os.path.abspath(project), os.path.abspath(path)
+    # links stay as they are: the user named them
+    folder, place = os.path.abspath(project), os.path.abspath(path)  # noqa: PTH100
     return os.path.relpath(place, folder) if place.startswith(folder.rstrip("/") + "/") else place
 
 
@@ -148,12 +150,12 @@ def _project_folder(project: Path, lockfile: Lockfile) -> Path | None:
 def _is_self(inventory: Inventory) -> bool:
     """Whether this verifier runs inside of what it verifies."""
     root = inventory.real_root
-    code = os.path.realpath(os.path.dirname(envctl.__file__))
+    code = os.path.realpath(envctl.__file__)
     return os.path.realpath(sys.prefix) == root or code.startswith(root + "/")
 
 
 def _own_word(found: Verification, *, accepted: bool) -> Verification:
-    """A verifier inside of the environment can be made to lie, so what it calls right is not verified unless accepted."""
+    """A verifier inside of the environment can be made to lie: what it calls right is not verified unless accepted."""
     if accepted:
         return msgspec.structs.replace(found, scope=(*found.scope, "self"))
     if found.verdict is not Verdict.OK:

@@ -8,7 +8,7 @@ import msgspec
 
 from envctl.index.archive import Malformed
 
-_HEADER = re.compile(r"([^\x00-\x20\x7f:]+):(.*)", re.DOTALL)
+_HEADER = re.compile(r"([\x21-\x39\x3b-\x7e]*):(.*)", re.DOTALL)
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +60,7 @@ def _headers(data: bytes) -> dict[str, list[str]]:
         match = _HEADER.fullmatch(line)
         if match is None:
             break
-        last = found.setdefault(match[1].lower(), [])
-        last.append(match[2].strip())
+        last = found.setdefault(match[1].lower(), []) if match[1] else None
+        if last is not None:
+            last.append(match[2].strip())
     return found

@@ -1,4 +1,4 @@
-"""The interpreter of a virtual environment: pyvenv.cfg, and what stands where it points. Nothing of the environment runs.
+"""The interpreter of a virtual environment: pyvenv.cfg, and what stands where it points. Nothing of it runs.
 
 Sources: PEP 405 (pyvenv.cfg), CPython's `getpath` and `site` modules (which keys count, and how they are read).
 """
@@ -63,7 +63,7 @@ def inspect(root: Path, config: Mapping[str, str], *, copied: bool) -> tuple[Int
     """
     home = config.get("home")
     folder = Path(home) if home and home.startswith("/") else None
-    executables = _executables(folder) if folder is not None else {}
+    executables = _executables(folder) if folder is not None else []
     claimed = _claimed(config)
     own = Compiler(own_interpreter(), "{}.{}.{}".format(*sys.version_info), MAGIC_NUMBER)
     version, implementation, asked = claimed, config.get("implementation", "").lower() or None, False

@@ -1,7 +1,7 @@
 """Compare bytecode with its source by compiling again. Standard library only; run by an isolated interpreter.
 
-The script is a worker (`workers.py`). Its listing is tasks of five fields, each ended by NUL: the `.pyc`, its source, the
-sha256 of each, and the optimisation level. Its second argument is the number of tasks in a batch; it answers each
+The script is a worker (`workers.py`). Its listing is tasks of five fields, each ended by NUL: the `.pyc`, its source,
+the sha256 of each, and the optimisation level. Its second argument is the number of tasks in a batch; it answers each
 task with a line `<task> <status>`. Bytecode is what an attacker may have written: loading it can end the process.
 """
 
@@ -64,7 +64,7 @@ def _compare(data: bytes, source: bytes, filename: str, level: int) -> tuple[str
     expected = compile(source, filename, "exec", dont_inherit=True, optimize=level)
     if marshal.dumps(expected) == data:
         return "equal", filename
-    found = marshal.loads(data)
+    found = marshal.loads(data)  # noqa: S302  # this process exists for that, and may die of it
     if not isinstance(found, CodeType):
         return "foreign", filename
     if found.co_filename != filename:
@@ -76,7 +76,7 @@ def _compare(data: bytes, source: bytes, filename: str, level: int) -> tuple[str
 
 
 def _adaptive(code: CodeType) -> list[object]:
-    """The instructions as they would run: `co_code` shows specialised ones, which bytecode must not hold, as plain ones."""
+    """The instructions as they would run; `co_code` shows specialised ones, which bytecode must not hold, as plain."""
     found: list[object] = [getattr(code, "_co_code_adaptive", None)]
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -128,10 +128,11 @@ class Learned:
 
     def learn(self, path: str, name: str) -> None:
         """Note that the source at `path` was called `name`."""
-        common = len(os.path.commonprefix([path[::-1], name[::-1]]))
-        cut = path.rfind("/", 0, len(path) - common) + 1 if common < len(path) else 0
-        keep = len(path) - cut
-        self.here, self.there = (path[:cut], name[: len(name) - keep]) if name.endswith(path[cut:]) else ("", "")
+        here, there = path.split("/"), name.split("/")
+        while here and there and here[-1] == there[-1]:
+            here.pop()
+            there.pop()
+        self.here, self.there = "/".join([*here, ""]), "/".join([*there, ""])
 
 
 def check(task: list[bytes], learned: Learned) -> str:

@@ -1,7 +1,8 @@
-"""A virtual environment on this machine: walked without following links, every regular file hashed, nothing of it run."""
+"""A virtual environment on this machine: walked without following links, every file hashed, nothing of it run."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import stat
@@ -11,7 +12,6 @@ from pathlib import Path
 import msgspec
 
 from envctl.errors import UsageError
-from envctl.inventory import hasher
 from envctl.inventory.bytecode import Task, recompile
 from envctl.inventory.hashing import hash_files
 from envctl.inventory.interpreter import Compiler, inspect, read_config
@@ -150,7 +150,7 @@ def _texts(root: str, entries: Mapping[str, Entry], problems: list[Problem]) -> 
         except OSError as error:
             problems.append(Problem(path, error.strerror or str(error)))
             continue
-        if data is not None and hasher.hashlib.sha256(data).hexdigest() != entry.sha256:
+        if data is not None and hashlib.sha256(data).hexdigest() != entry.sha256:
             problems.append(Problem(path, "it changed while the environment was read"))
         elif data is not None:
             texts[path] = data
@@ -204,7 +204,7 @@ def _bytecode(
     minor = interpreter.minor
     tag = f"{interpreter.implementation or 'cpython'}-{minor[0]}{minor[1]}" if minor else None
     found: dict[str, Bytecode] = {}
-    tasks: dict[bytes, Task] = {}
+    tasks: dict[str, Task] = {}
     for path, entry in entries.items():
         folder, _, name = path.rpartition("/")
         if entry.kind is not Kind.FILE or not name.endswith(".pyc") or not f"/{folder}".endswith("/__pycache__"):
@@ -225,17 +225,15 @@ def _bytecode(
             place = os.fsencode(f"{root}/{path}")
             where = os.fsencode(origin.real or f"{root}/{source}")
             size, level = origin.size or entry.size, int(match["level"] or 0)
-            tasks[os.fsencode(path)] = Task(place, where, entry.sha256, origin.sha256, size, level)
+            tasks[path] = Task(place, where, entry.sha256, origin.sha256, size, level)
     for compiler in compilers:
         # Another patch release may compile differently: equal under any trusted compiler is equal.
-        left = [
-            task for path, task in tasks.items() if found[os.fsdecode(path)] in (Bytecode.UNKNOWN, Bytecode.FOREIGN)
-        ]
+        left = [task for path, task in tasks.items() if found[path] in (Bytecode.UNKNOWN, Bytecode.FOREIGN)]
         results = recompile(left, compiler.executable) if left else {}
         for path, task in tasks.items():
             result = results.get(task.pyc)
-            if result is not None and not (result is Bytecode.UNKNOWN and found[os.fsdecode(path)] is Bytecode.FOREIGN):
-                found[os.fsdecode(path)] = result
+            if result is not None and not (result is Bytecode.UNKNOWN and found[path] is Bytecode.FOREIGN):
+                found[path] = result
     return found
 
 

@@ -123,7 +123,7 @@ def diff(old: Lockfile, new: Lockfile) -> Diff:
         hooks=_settings({h.path: h.digest for h in a.hooks}, {h.path: h.digest for h in b.hooks}),
         files=_settings({f.target: f.digest for f in a.files}, {f.target: f.digest for f in b.files}),
         image=_settings(_image(old), _image(new)),
-        settings=_settings(_other(old), _other(new)),
+        settings=tuple(sorted([*_settings(_other(old), _other(new)), *_lists(old, new)], key=_setting_order)),
         sizes=tuple(
             Size(platform=name, old=_bytes(before.get(name)), new=_bytes(after.get(name)))
             for name in dict.fromkeys([*a.platforms, *b.platforms])
@@ -254,10 +254,6 @@ def _other(lockfile: Lockfile) -> dict[str, str | None]:
     table = {
         "cuda": envctl.cuda,
         "libc": {name: pin.libc for name, pin in envctl.platforms.items()},
-        "requirements": envctl.requirements,
-        "constraints": envctl.constraints,
-        "overrides": envctl.overrides,
-        "exclude": envctl.exclude,
         "indexes": {index.name: index.url for index in envctl.indexes},
         "resolver": envctl.resolver.name,
         "commands": envctl.commands,
@@ -265,6 +261,18 @@ def _other(lockfile: Lockfile) -> dict[str, str | None]:
         "project": envctl.project,
     }
     return _flat(msgspec.to_builtins(table), deep=("libc", "indexes", "commands", "policy", "project"))
+
+
+def _lists(old: Lockfile, new: Lockfile) -> Iterable[Setting]:
+    """One row for each entry of a list that came or went."""
+    for key in ("requirements", "constraints", "overrides", "exclude"):
+        before, after = set(getattr(old.envctl, key)), set(getattr(new.envctl, key))
+        yield from (Setting(key=key, old=entry, new=None) for entry in sorted(before - after))
+        yield from (Setting(key=key, old=None, new=entry) for entry in sorted(after - before))
+
+
+def _setting_order(setting: Setting) -> tuple[str, str, str]:
+    return setting.key, setting.old or "", setting.new or ""
 
 
 def _flat(table: Mapping[str, Any], *, deep: tuple[str, ...]) -> dict[str, str | None]:

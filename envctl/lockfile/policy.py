@@ -13,6 +13,30 @@ from envctl.model.profile import Inputs
 from envctl.model.resolution import Resolved
 
 
+def check_python(inputs: Inputs, python: str, sets: Sets) -> None:
+    """NoResolution when a wheel refuses the interpreter: resolvers ignore upper bounds of Requires-Python, pip does not.
+
+    Args:
+        python: X.Y.Z.
+    """
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    for platform in sorted(sets):
+        for package in sets[platform]:
+            try:
+                fits = SpecifierSet(package.requires_python or "").contains(python, prereleases=True)
+            except InvalidSpecifier:
+                continue  # installers ignore what they cannot read
+            if not fits:
+                raise NoResolution(
+                    f"{inputs.target} for {platform}: {package.name} {package.version} refuses Python {python}",
+                    file=f"profiles/{inputs.target.profile}.toml",
+                    details=[f"{package.name} {asked_for(package.name, inputs, sets[platform])}"],
+                    found=f"Requires-Python: {package.requires_python}",
+                    hint=f'constrain it: constraints = ["{package.name}!={package.version}"]',
+                )
+
+
 class Overlap(msgspec.Struct, frozen=True):
     """Two distributions that own paths with different contents."""
 

@@ -29,6 +29,8 @@ def write_lockfile(lockfile: Lockfile) -> bytes:
         f"requires-python = {_value(lockfile.requires_python)}",
         f"created-by = {_value(lockfile.created_by)}",
     ]
+    if not lockfile.packages:
+        lines.append("packages = []")
     for package in lockfile.packages:
         lines += ["", *_package(package)]
     lines += ["", "[tool.envctl]", *_table(msgspec.to_builtins(lockfile.envctl, builtin_types=(datetime,)))]

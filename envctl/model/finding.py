@@ -56,7 +56,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """How one environment compares with its lockfile.
 
     Attributes:
-        scope: what the verdict covers, in the words of docs/reference/report.md. What is missing from it is not covered.
+        scope: what the verdict covers, in the words of docs/reference/report.md; what is missing is not covered.
         findings: the worst first, then by package and path.
     """
 

@@ -41,6 +41,7 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         index: the URL of the bound index that it came from, None for the default index.
         requires: the wheel's Requires-Dist, verbatim.
+        requires_python: the wheel's Requires-Python, verbatim.
         hooks: files that run at every start of Python: path under the site directory -> 64 hex digits.
     """
 
@@ -51,4 +52,5 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     content: str
     index: str | None = None
     requires: tuple[str, ...] = ()
+    requires_python: str | None = None
     hooks: dict[str, str] = {}

@@ -22,7 +22,6 @@ _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*(?:@sha256:[0-9a-f]{64})?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _CUDA = re.compile(r"(\d{1,2})\.\d{1,2}")
-_CUDA_WHEEL = re.compile(r"nvidia-.+-cu(\d{2})")
 
 
 def render(lockfile: Lockfile, *, lock_digest: str) -> str:
@@ -170,18 +169,20 @@ def _environment(context: Context) -> dict[str, str]:
 def _nvidia(context: Context) -> dict[str, str]:
     """NVIDIA's variables, where the lockfile is for CUDA or its wheels bring the libraries.
 
-    The driver only has to run the first release of the same CUDA major version (minor-version compatibility); the
-    base image's own condition would refuse drivers that work.
+    `cuda` of the profile also sets the condition on the driver. It only has to run the first release of the same CUDA
+    major version (minor-version compatibility); the base image's own condition would refuse drivers that work.
     """
-    cuda, names = context.lockfile.envctl.cuda, [package.name for package in context.lockfile.packages]
-    if cuda is None and not any(name.startswith("nvidia-") for name in names):
+    cuda, packages = context.lockfile.envctl.cuda, context.lockfile.packages
+    if cuda is None and not any(package.name.startswith("nvidia-") for package in packages):
         return {}
-    if cuda is not None and (match := _CUDA.fullmatch(cuda)) is None:
-        raise InvalidFile("the CUDA version is malformed", key="tool.envctl.cuda", found=ascii(cuda), expected="X.Y")
-    majors = {match[1]} if cuda is not None and match else {m[1] for n in names if (m := _CUDA_WHEEL.fullmatch(n))}
     variables = {"NVIDIA_VISIBLE_DEVICES": "all", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
-    if len(majors) == 1:
-        variables["NVIDIA_REQUIRE_CUDA"] = f"cuda>={majors.pop()}.0"
+    if cuda is not None:
+        match = _CUDA.fullmatch(cuda)
+        if match is None:
+            raise InvalidFile(
+                "the CUDA version is malformed", key="tool.envctl.cuda", found=ascii(cuda), expected="X.Y"
+            )
+        variables["NVIDIA_REQUIRE_CUDA"] = f"cuda>={match[1]}.0"
     return variables
 
 

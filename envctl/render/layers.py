@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -31,37 +32,28 @@ def plan(packages: Sequence[Package]) -> list[Layer]:
     A layer's moment is the newest upload among its own packages: it moves only when one of them does, so an unchanged
     layer keeps its digest when other pins move. Names with `_` cannot be those of packages.
     """
-    rest = {package.name: package for package in packages}
     sizes: dict[str, int] = {}
+    uploads: dict[str, list[datetime]] = {}
     for package in packages:
-        size = max((wheel.size or 0 for wheel in package.wheels), default=0)
-        sizes[package.name] = max(size, sizes.get(package.name, 0))
-    giants = sorted((n for n in rest if sizes[n] >= GIANT and not _shared(n)), key=lambda n: (-sizes[n], n))
-    large = [n for n in rest if sizes[n] >= LARGE and not _shared(n) and n not in giants[:_MOST_GIANTS]]
-    groups = [
-        ("nvidia_wheels", [n for n in rest if _NVIDIA.fullmatch(n)]),
-        ("torch_wheels", [n for n in rest if _TORCH.fullmatch(n)]),
-        *((name, [name]) for name in giants[:_MOST_GIANTS]),
-        ("large_wheels", large),
-    ]
-    layers = [_layer(name, names, packages) for name, names in groups if names]
-    placed = {name for layer in layers for name in layer.packages}
-    other = _layer("other_wheels", [n for n in rest if n not in placed], packages)
-    return [*layers, other]
+        found = uploads.setdefault(package.name, [])
+        for wheel in package.wheels:
+            sizes[package.name] = max(wheel.size or 0, sizes.get(package.name, 0))
+            if wheel.upload_time is not None:
+                found.append(wheel.upload_time)
+    groups: dict[str, list[str]] = {"nvidia_wheels": [], "torch_wheels": []}
+    plain: list[str] = []
+    for name in uploads:
+        shared = "nvidia_wheels" if _NVIDIA.fullmatch(name) else "torch_wheels" if _TORCH.fullmatch(name) else None
+        (plain if shared is None else groups[shared]).append(name)
+    heavy = [name for name in plain if sizes.get(name, 0) >= LARGE]
+    giants = sorted((n for n in heavy if sizes[n] >= GIANT), key=lambda n: (-sizes[n], n))[:_MOST_GIANTS]
+    groups |= {name: [name] for name in giants}
+    groups["large_wheels"] = [name for name in heavy if name not in giants]
+    groups["other_wheels"] = [name for name in plain if sizes.get(name, 0) < LARGE]
+    return [_layer(name, names, uploads) for name, names in groups.items() if names or name == "other_wheels"]
 
 
-def _shared(name: str) -> bool:
-    return bool(_NVIDIA.fullmatch(name) or _TORCH.fullmatch(name))
-
-
-def _layer(name: str, names: Iterable[str], packages: Sequence[Package]) -> Layer:
+def _layer(name: str, names: Iterable[str], uploads: Mapping[str, Sequence[datetime]]) -> Layer:
     own = tuple(sorted(names))
-    chosen = set(own)
-    uploads = [
-        int(wheel.upload_time.timestamp())
-        for package in packages
-        if package.name in chosen
-        for wheel in package.wheels
-        if wheel.upload_time is not None
-    ]
-    return Layer(name, max(uploads, default=_EARLIEST), own)
+    newest = max((moment for package in own for moment in uploads[package]), default=None)
+    return Layer(name, _EARLIEST if newest is None else int(newest.timestamp()), own)

@@ -317,7 +317,7 @@ def _checked(url: str) -> tuple[str, Secret | None]:
     try:
         plain, secret = split_credentials(url)
         scheme, host, _ = origin(plain)
-        good = scheme in ("http", "https") and host and not _UNSAFE.search(plain)
+        good = scheme in ("http", "https") and host and "%" not in host and not _UNSAFE.search(plain)
         host.encode("idna" if not host.isascii() else "ascii")
     except (ValueError, UnicodeError):
         good = False

@@ -117,13 +117,13 @@ def _check_owners(world: World) -> None:
     for path, entry in sorted(world.inventory.entries.items()):
         if entry.kind is Kind.FOLDER or path in world.owners:
             continue
-        if _is_lock(path, entry) or (f"{path}/".startswith(writable) and is_data(world, path, entry)):
+        if _is_lock(path, entry) or (f"{path}/".startswith(writable) and is_data(path, entry)):
             continue
         digest = None if entry.sha256 is None else f"sha256:{entry.sha256}"
         world.report("file-added", _added(path), path=path, found=digest)
 
 
-def is_data(world: World, path: str, entry: Entry) -> bool:
+def is_data(path: str, entry: Entry) -> bool:
     """Whether a file that policy lets programs write is data: never code, configuration, or what installers write."""
     name = posixpath.basename(path).lower()
     top = path.partition("/")[0]

@@ -1,7 +1,7 @@
 """The files of each installed package against its manifest.
 
-Order of trust: files whose hashes give the locked content digest need no further word. Where they do not, a manifest that
-hashes to the locked digest names the file: reduced from the RECORD that stands there, else from the provider.
+Files whose hashes give the locked content digest need no further word. Where they do not, a manifest that hashes to
+the locked digest names the file: reduced from the RECORD that stands there, else from the provider.
 """
 
 from __future__ import annotations
@@ -18,10 +18,9 @@ from envctl.verify.packages import Installed, Pairing, claim, record
 from envctl.verify.scripts import Script, entry_point_bodies, entry_point_digest
 from envctl.verify.world import Manifests, World
 
-
 Strip = Callable[[World, Script], bool]
-# Which scripts count without their first line: those that start this environment's interpreter. Where that does not give
-# the locked digest, the first line may have been edited: then those that start some Python, then all.
+# Which scripts count without their first line: those that start this environment's interpreter. Where that does not
+# give the locked digest, the first line may have been edited: then those that start some Python, then all.
 STRIP: tuple[Strip, ...] = (
     lambda world, script: script.starter in world.starters,
     lambda _, script: b"python" in script.starter.lower(),
@@ -187,7 +186,7 @@ def _actual(world: World, listing: Listing, strip: Strip) -> Manifest:
 def _recorded(world: World, listing: Listing, locked: str) -> Manifest | None:
     """The manifest that RECORD tells, where it hashes to the locked digest.
 
-    RECORD has the digests of scripts as the installer wrote them: for those that agree with it, the file tells the rest.
+    RECORD has the digests of scripts as installers wrote them: for those that agree with it, the file tells the rest.
     """
     for strip in STRIP:
         files = {}
@@ -214,8 +213,8 @@ def _record_state(world: World, item: Installed, listing: Listing | None) -> str
 
 def _name(world: World, pairing: Pairing, manifest: Manifest, listing: Listing | None, *, agreed: bool) -> str:
     """Name every file that differs from the manifest; the content digest of what stands there."""
-    package, wheel = pairing.package.name, pairing.wheel.name
-    places = {path: world.place(path, package, wheel) for path in manifest.files}
+    package = pairing.package.name
+    places = {path: world.place(path, package) for path in manifest.files}
     entry_points = _entry_points(world, pairing.installed)
     found: dict[str, str] = {}
     for path, expected in manifest.files.items():

@@ -13,8 +13,12 @@ from envctl.verify.makers import OWNER
 from envctl.verify.world import World
 
 _KEYS = frozenset(
-    "home implementation version version_info include-system-site-packages executable command prompt uv relocatable seed"
-    " virtualenv base-prefix base-exec-prefix base-executable python-version extends-environment".split()
+    (
+        *("home", "include-system-site-packages"),  # what Python reads
+        *("version", "executable", "command", "prompt"),  # venv
+        *("version_info", "implementation", "uv", "relocatable", "seed", "extends-environment"),  # uv
+        *("virtualenv", "base-prefix", "base-exec-prefix", "base-executable", "python-version"),  # virtualenv
+    )
 )
 _ERRORS = ("PYTHONPATH", "PYTHONHOME", "PYTHONPLATLIBDIR", "LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")
 _WARNINGS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPYCACHEPREFIX")

@@ -35,7 +35,7 @@ _RELOCATABLE = (
 
 
 class Template(msgspec.Struct, frozen=True):
-    """A text with holes: lengths of the fixed parts, what stands between them, sha256 (hex) of the fixed parts joined."""
+    """A text with holes: lengths of the fixed parts, what stands between them, sha256 (hex) of the parts joined."""
 
     lengths: tuple[int, ...]
     holes: tuple[str, ...]
@@ -49,7 +49,8 @@ class Template(msgspec.Struct, frozen=True):
     def matches(self, text: bytes, values: Mapping[str, tuple[bytes, ...]]) -> bool:
         """Whether the text is the template with each hole filled by one of its values, the same one everywhere."""
         return any(
-            hashlib.sha256(b"".join(fixed)).hexdigest() == self.sha256 for fixed in self._readings(text, values, 0, 0, {})
+            hashlib.sha256(b"".join(fixed)).hexdigest() == self.sha256
+            for fixed in self._readings(text, values, 0, 0, {})
         )
 
     def _readings(

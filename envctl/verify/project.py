@@ -13,10 +13,11 @@ from urllib.parse import unquote, urlsplit
 from envctl.model.inventory import Kind
 from envctl.model.record import entry_point_scripts
 from envctl.verify import finder
-from envctl.verify.closed import is_data
 from envctl.verify.packages import Installed, Split, claim, record
 from envctl.verify.scripts import Script
 from envctl.verify.world import World
+
+_CODE = (".py", ".pyc", ".pyo", ".so", ".pth", ".egg-link")
 
 
 def check(world: World, split: Split, folder: str | None) -> None:
@@ -72,11 +73,7 @@ def _check_own(world: World, item: Installed, folder: str | None) -> None:
 
 def _own_metadata(world: World, item: Installed) -> None:
     for path, entry in world.inventory.entries.items():
-        if path.startswith(item.folder + "/") and (path in item.is_note or is_data(world, path, entry)):
-            world.own(path, item.name)
-        elif (
-            path.startswith(item.folder + "/") and entry.kind is Kind.FILE and not path.endswith((".py", ".pyc", ".so"))
-        ):
+        if path.startswith(item.folder + "/") and entry.kind is Kind.FILE and not path.endswith(_CODE):
             world.own(path, item.name)
 
 

@@ -91,8 +91,8 @@ class World:
         """Note that the owner brought the path; the first owner stays."""
         self.owners.setdefault(path, owner)
 
-    def place(self, path: str, package: str, wheel: str) -> str:
-        """Where a manifest's path of a package is on disk. `wheel` is the wheel's file name."""
+    def place(self, path: str, package: str) -> str:
+        """Where a manifest's path of a package is on disk."""
         if path.startswith(SITE):
             return self.site + path.removeprefix(SITE)
         if path.startswith(PREFIX):
@@ -107,7 +107,7 @@ class World:
         return path
 
     def manifest_path(self, path: str, package: str, wheel: str) -> str:
-        """The manifest's path of what lies at `path` on disk."""
+        """The manifest's path of what lies at `path` on disk. `wheel` is the wheel's file name."""
         if path.startswith(self.site):
             return SITE + path.removeprefix(self.site)
         if path.startswith(BIN):

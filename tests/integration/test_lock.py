@@ -269,3 +269,19 @@ def test_a_lockfile_with_conflict_markers_is_recognised(stocked):
         assert ran.status == 3
         assert "conflict markers" in ran.err
         assert ran.err.startswith("error: profiles/locked/pylock.train.toml:1: ")
+
+
+def test_a_wheel_that_refuses_the_interpreter_is_not_locked(project):
+    project.wheel("picky", "1.0", requires_python="<3.11")
+    project.profile('python = "3.11.9"\ndependencies = ["picky"]\n')
+    ran = project.run("lock")
+    assert ran.status == 4
+    assert "picky" in ran.err
+    assert "3.11" in ran.err
+
+
+def test_an_empty_profile_gives_an_empty_lockfile(project):
+    project.profile('python = "3.11.9"\n')
+    assert project.run("lock").status == 0
+    assert project.lockfile().packages == ()
+    assert project.run("lock", "--check").status == 0

@@ -1,0 +1,40 @@
+"""ENV9xx: what could not be verified."""
+
+from __future__ import annotations
+
+from envctl.model.codes.kind import ERROR, UNVERIFIABLE, Code
+
+CODES = (
+    Code(
+        code="ENV901",
+        name="unreadable",
+        severity=ERROR,
+        asks=UNVERIFIABLE,
+        title="A file or folder could not be read",
+        meaning="Permissions, a fault of the disk, or a program that writes to it while it is read.",
+        action="Run `envctl verify` as a user who may read the whole environment, when nothing writes to it.",
+    ),
+    Code(
+        code="ENV902",
+        name="bytecode-unverified",
+        severity=ERROR,
+        asks=UNVERIFIABLE,
+        title="Bytecode could not be compared with its source",
+        meaning=(
+            "There is no trusted interpreter of this Python version to compile the sources again, or comparing"
+            " did not end well."
+        ),
+        action="Run envctl with the same X.Y of Python, or remove the bytecode: `find DIR -name '*.pyc' -delete`.",
+    ),
+    Code(
+        code="ENV903",
+        name="python-unknown",
+        severity=ERROR,
+        asks=UNVERIFIABLE,
+        title="The version of the interpreter could not be found out",
+        meaning=(
+            "Nothing says it, or the base interpreter could not be asked (it does not start, or others may write it)."
+        ),
+        action="See whether the interpreter that pyvenv.cfg names in `home` starts.",
+    ),
+)
