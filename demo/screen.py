@@ -7,11 +7,19 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 BIN = Path(sys.executable).parent
+
+
+class Ran(NamedTuple):
+    """How a command ended: exit code and lines of output."""
+
+    status: int
+    lines: list[str]
 
 
 class Screen:
@@ -38,13 +46,13 @@ class Screen:
         most: int | None = None,
         cwd: Path | None = None,
         env: Mapping[str, str] | None = None,
-    ) -> str:
+    ) -> Ran:
         """Run a real command and show it with what it wrote; the demonstration ends when its exit code is another.
 
         Args:
             shown: the command line as a person would type it.
             expect: the exit code.
-            most: show at most so many lines of output.
+            most: show at most so many lines of output, the first ones; a negative number: the last ones.
         """
         self.console.print(Text.assemble(("$ ", "bold green"), (shown or " ".join(command), "bold")), soft_wrap=True)
         done = subprocess.run(
@@ -58,16 +66,20 @@ class Screen:
             env={**clean_environment(), **(env or {})},
         )
         lines = done.stdout.rstrip("\n").split("\n") if done.stdout.strip() else []
-        for line in lines[:most]:
+        few = lines if most is None else lines[:most] if most > 0 else lines[most:]
+        left = len(lines) - len(few)
+        if left and most is not None and most < 0:
+            self.console.print(f"… {left} lines before", style="dim")
+        for line in few:
             self.console.print(Text.from_ansi(line), soft_wrap=True)
-        if most is not None and len(lines) > most:
-            self.console.print(f"… {len(lines) - most} more lines", style="dim")
+        if left and most is not None and most > 0:
+            self.console.print(f"… {left} more lines", style="dim")
         if done.returncode != expect:
             self.console.print(
                 f"the demonstration expected exit code {expect}, not {done.returncode}", style="bold red"
             )
             sys.exit(1)
-        return done.stdout
+        return Ran(done.returncode, lines)
 
 
 def clean_environment() -> dict[str, str]:

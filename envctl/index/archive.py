@@ -20,7 +20,7 @@ import msgspec
 from envctl.model.record import safe_member
 
 TOTAL_LIMIT = 64 * 2**30
-DIRECTORY_LIMIT = 512 * 2**20
+DIRECTORY_LIMIT = 128 * 2**20
 END_SIZE = 22 + 20 + 56
 STORED, DEFLATED = 0, 8
 

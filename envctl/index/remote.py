@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterable
 
+from envctl.index.archive import Malformed
 from envctl.system.http import Client
 
 TAIL = 64 * 2**10
@@ -15,6 +16,11 @@ class NoRanges(Exception):
     """The server does not serve ranges of this file; it must be read whole."""
 
 
+def other_size(found: int, expected: int) -> Malformed:
+    """A file is not as large as its index says."""
+    return Malformed("has another size than the index says", found=f"{found:,}", expected=f"{expected:,} bytes")
+
+
 class RemoteSource:
     """An archive behind a URL (`envctl.index.archive.Source`). What was read once is kept.
 
@@ -23,6 +29,7 @@ class RemoteSource:
 
     Raises:
         NoRanges: here and in `read`.
+        Malformed: the file has another size.
         IndexFailed: the server failed.
     """
 
@@ -33,9 +40,11 @@ class RemoteSource:
             answer = client.get_range(url, max(0, size - TAIL), size)
         else:
             answer = client.get_range(url, suffix=TAIL)
-        if answer is None or (size is not None and answer[1] != size):
+        if answer is None:
             raise NoRanges
         data, self._size = answer
+        if size is not None and self._size != size:
+            raise other_size(self._size, size)
         self._starts = [self._size - len(data)]
         self._pieces = [data]
 

@@ -16,10 +16,10 @@ from typing import BinaryIO
 
 import msgspec
 
-from envctl.errors import IndexFailed
+from envctl.errors import IndexFailed, ToolFailed
 from envctl.index.archive import TOTAL_LIMIT, Archive, FileSource, Malformed, Member, head_end
 from envctl.index.metadata import Metadata, check_wheel_version, parse_metadata
-from envctl.index.remote import NoRanges, RemoteSource
+from envctl.index.remote import NoRanges, RemoteSource, other_size
 from envctl.model.manifest import SITE, Manifest
 from envctl.model.record import (
     SIGNATURES,
@@ -98,6 +98,7 @@ def read_remote(
 
     Raises:
         IndexFailed: the server failed, or the wheel is malformed or not the one that the index means.
+        ToolFailed: the temporary file could not be written.
     """
     shown = redact(url)
     try:
@@ -113,7 +114,8 @@ def read_remote(
     except Malformed as error:
         raise _failed(error, filename, shown) from error
     except OSError as error:
-        raise IndexFailed("could not be kept for reading", file=shown, found=error.strerror) from error
+        hint = "the whole wheel is needed, in the folder that TMPDIR names"
+        raise ToolFailed("could not be kept for reading", file=shown, found=error.strerror, hint=hint) from error
 
 
 def check_file(found_sha256: str, found_size: int, *, sha256: str | None, size: int | None) -> None:
@@ -121,7 +123,7 @@ def check_file(found_sha256: str, found_size: int, *, sha256: str | None, size: 
     if sha256 is not None and found_sha256 != sha256:
         raise Malformed("is another file than the one that was asked for", found=found_sha256, expected=sha256)
     if size is not None and found_size != size:
-        raise Malformed("has another size than the index says", found=f"{found_size:,}", expected=f"{size:,} bytes")
+        raise other_size(found_size, size)
 
 
 def _failed(error: Malformed, filename: str, shown: object) -> IndexFailed:

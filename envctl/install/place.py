@@ -14,9 +14,9 @@ import errno
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -157,12 +157,13 @@ def recover(place: Place) -> None:
 @contextlib.contextmanager
 def work_folder(place: Place) -> Iterator[Path]:
     """A folder beside the place for making the new environment in; gone afterwards, with all that is in it."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=place.work_prefix, dir=place.path.parent))
-        folder.joinpath(".gitignore").write_text("*\n")
-    except OSError as error:
-        raise _failed("nothing can be written beside the environment", place, error) from error
-    try:
+    folder = place.path.parent / f"{place.work_prefix}{secrets.token_hex(4)}"
+    try:  # from here on: an interrupt may come at any moment, also before the next line
+        try:
+            folder.mkdir(mode=0o700)
+            (folder / ".gitignore").write_text("*\n")
+        except OSError as error:
+            raise _failed("nothing can be written beside the environment", place, error) from error
         yield folder
     finally:
         remove(folder)

@@ -50,9 +50,12 @@ def read_index(folder: Path) -> Index:
     """What the folder holds by its own word; empty where nothing was fetched yet.
 
     Raises:
+        UsageError: it is no folder.
         InvalidFile: `fetch.json` is somebody else's, or malformed.
     """
     path = folder / INDEX
+    if folder.exists() and not folder.is_dir():
+        raise UsageError("is no folder", file=folder, hint="name another one")
     try:
         index = msgspec.json.decode(read_bytes(path), type=Index)
     except FileNotFoundError:

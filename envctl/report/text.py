@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 import msgspec
 
 from envctl.model.finding import Finding, Report, Severity, Verdict
 
 _SCREEN = 24
+_WIDEST = 48
 _HEADS = {
     Verdict.OK: "ok: {name} is {target}, byte for byte",
     Verdict.CHANGED: "changed: {name} is not {target}",
@@ -52,28 +52,38 @@ def _findings(findings: Sequence[Finding], room: int | None) -> Iterator[str]:
     groups: dict[str | None, list[Finding]] = {}
     for finding in findings:
         groups.setdefault(finding.package, []).append(finding)
-    width = min(48, max((len(finding.path or "") for finding in findings), default=0))
-    lines = []
+    lines: list[str] = []
+    hidden = dict.fromkeys((finding.name for finding in findings), 0)
     for package, found in groups.items():
-        title = package or (_NOBODY if any(finding.path for finding in found) else None)
-        if title is not None:
-            lines.append(f"  {title}")
-        for finding in found:
-            lines.append(_line(finding, width, indent="    " if title is not None else "  "))
-    if room is None or len(lines) <= room:
-        yield from lines
+        block = list(_block(package, found))
+        if room is not None and len(lines) + len(block) >= room:
+            block = block[: max(0, room - len(lines) - 1)]
+        lines += block if len(block) > 1 or len(found) == 1 else []
+        for finding in found[sum(line.lstrip().startswith("ENV") for line in block) :]:
+            hidden[finding.name] += 1
+    yield from lines
+    left = [f"{count:,} {name}" for name, count in hidden.items() if count]
+    if left:
+        yield f"  and {', '.join(left)} more; `-v` shows all"
+
+
+def _block(package: str | None, findings: Sequence[Finding]) -> Iterator[str]:
+    """The lines of one package, or of what is nobody's; one line where that says all."""
+    width = min(_WIDEST, max(len(_path(finding)) for finding in findings))
+    placed = any(finding.path for finding in findings)
+    if len(findings) == 1 and not placed:
+        subject = f"{package}: " if package else ""
+        yield f"  {_line(findings[0], 0, subject)}"
         return
-    shown = lines[: room - 1]
-    yield from shown
-    hidden = len(findings) - sum(line.lstrip().startswith("ENV") for line in shown)
-    kinds = [f"{len(list(same)):,} {name}" for name, same in groupby(sorted(finding.name for finding in findings))]
-    yield f"  and {hidden:,} more findings ({', '.join(kinds)} in all)"
+    yield f"  {package or (_NOBODY if placed else 'this process')}"
+    for finding in findings:
+        yield f"    {_line(finding, width)}"
 
 
-def _line(finding: Finding, width: int, *, indent: str) -> str:
+def _line(finding: Finding, width: int, subject: str = "") -> str:
     mark = "" if finding.severity is Severity.ERROR else f"{finding.severity.value}: "
     path = f"{_path(finding):<{width}}  " if finding.path else ""
-    return f"{indent}{finding.code}  {path}{mark}{finding.message}"
+    return f"{finding.code}  {path}{mark}{subject}{finding.message}"
 
 
 def _path(finding: Finding) -> str:

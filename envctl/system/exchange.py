@@ -58,7 +58,7 @@ class Exchange:
             extensions={"timeout": timeouts},
         )
         try:
-            with self._network.answer_within(2 * patience):
+            with self._network.answer_within(2 * patience, self._cancelled):
                 response = self._pool.handle_request(request)
         except _FAILURES as error:
             raise self._failure(error) from error

@@ -182,7 +182,8 @@ class Client:
             data = b"".join(answer.chunks(stop - begin))
             return (data, size) if len(data) == stop - begin else None
 
-        return self._ask(url, {"range": spec, "accept-encoding": "identity"}, take, (200, 206, 416))
+        # 405 and 501 are what some servers say to a range of a kind that they do not know.
+        return self._ask(url, {"range": spec, "accept-encoding": "identity"}, take, (200, 206, 405, 416, 501))
 
     def stream_to(self, url: str, file: BinaryIO, *, limit: int) -> Downloaded:
         """Write the body to a seekable file, from its start; at most `limit` bytes."""

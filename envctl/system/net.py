@@ -14,7 +14,7 @@ import ssl
 import threading
 import time
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
@@ -87,9 +87,12 @@ class Network(httpcore.NetworkBackend):
             stream.end()
 
     @contextlib.contextmanager
-    def answer_within(self, seconds: float) -> typing.Iterator[None]:
-        """Bound all reads of this thread together, so that the head of an answer cannot drip in for ever."""
-        self.deadline.moment = time.monotonic() + seconds
+    def answer_within(self, seconds: float, cancelled: Callable[[], bool]) -> typing.Iterator[None]:
+        """Bound all reads of this thread together, so that the head of an answer cannot drip in for ever.
+
+        `cancelled` is asked before each: a connection that was being made while all were ended is not waited for.
+        """
+        self.deadline.moment, self.deadline.cancelled = time.monotonic() + seconds, cancelled
         try:
             yield
         finally:
@@ -107,6 +110,8 @@ class Stream(httpcore.NetworkStream):
         """At most `max_bytes`, waiting at most `timeout` seconds (httpcore's interface)."""
         moment = getattr(self._network.deadline, "moment", None)
         if moment is not None:
+            if self._network.deadline.cancelled():
+                raise httpcore.ReadError("given up")
             left = moment - time.monotonic()
             if left <= 0:
                 raise httpcore.ReadTimeout("the answer did not begin in time")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections import defaultdict
 
 from envctl.model.inventory import Entry, Kind
 from envctl.verify.makers import OWNER
@@ -54,27 +53,25 @@ def _check_problems(world: World) -> None:
 
 
 def _check_links(world: World) -> None:
-    """Links that leave the tree. What an installer linked instead of copying is one warning for each package."""
-    linked: dict[str, list[str]] = defaultdict(list)
+    """Links that leave the tree. What an installer linked instead of copying is one warning for all of it."""
+    linked: list[str] = []
     for path, entry in world.inventory.entries.items():
-        if entry.kind is not Kind.LINK:
-            continue
         owner = world.owners.get(path)
-        if owner == OWNER:
+        if entry.kind is not Kind.LINK or owner == OWNER:
             continue
         inside = entry.real is not None and entry.real.startswith(world.inventory.real_root + "/")
         if owner is not None and entry.sha256 is not None and not inside:
-            linked[owner].append(path)
+            linked.append(path)
         elif owner is None or not inside:
             world.own(path, "nobody")
             where = entry.link or "nowhere"
             world.report("link-outside", f"leads to {where}", path=path, found=where)
-    for owner, paths in linked.items():
-        count = f"{len(paths):,} files are links" if len(paths) > 1 else "is a link"
-        place = world.inventory.entries[min(paths)].real or ""
-        world.report(
-            "link-mode", f"{count} to equal files outside of the environment: {place}", package=owner, path=min(paths)
-        )
+    if linked:
+        owners = {world.owners[path] for path in linked}
+        what = f"{len(linked):,} files of {len(owners):,} packages are links" if len(linked) > 1 else "is a link"
+        message = f"{what} to files outside of the environment"
+        first = min(linked)
+        world.report("link-mode", f"{message}: {first}", found=world.inventory.entries[first].real)
 
 
 def _check_kinds(world: World) -> None:

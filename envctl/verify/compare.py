@@ -103,7 +103,7 @@ def _report_extra(world: World, item: Installed, seeds: Seeds) -> None:
     message = f"{item.version} is not locked ({count:,} files)"
     if differs:
         message += "; it differs from the wheel that the interpreter seeds environments with"
-    world.report("package-extra", message, package=item.name, path=item.folder, found=item.version or None)
+    world.report("package-extra", message, package=item.name, found=item.version or None)
 
 
 def _scope(world: World) -> tuple[str, ...]:

@@ -106,7 +106,6 @@ def split(world: World, pairs: tuple[tuple[Package, Wheel], ...]) -> Split:
                 "package-version",
                 f"{best.version or 'an unknown version'} is installed, {package.version} is locked",
                 package=package.name,
-                path=best.folder,
                 expected=package.version,
                 found=best.version or None,
             )

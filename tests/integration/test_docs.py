@@ -45,6 +45,7 @@ PACKAGES = {
     "requests": (["2.32.0"], []),
     "matplotlib": (["3.9.0"], ["numpy"]),
     "acme-core": (["1.0.0"], []),
+    "seaborn": (["0.13.0"], ["matplotlib", "pandas"]),
 }
 MODULES = {"scikit-learn": "sklearn", "python-dateutil": "dateutil"}
 
@@ -73,7 +74,9 @@ def test_what_a_page_shows_works(page, docs_index, tmp_path):
     }
     (tmp_path / "home").mkdir()
     project = tmp_path / "project"
-    project.mkdir()
+    (project / "profiles").mkdir(parents=True)
+    demo = (ROOT / "profiles" / "demo.toml").read_text("utf-8")
+    (project / "profiles" / "demo.toml").write_text(_for_this_python(demo), "utf-8")
     shown = 0
     for step in steps(page):
         if isinstance(step, File):

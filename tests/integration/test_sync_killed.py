@@ -58,7 +58,9 @@ def two_states(project: Project) -> tuple[dict[str, bytes | str], dict[str, byte
 def test_kill_9_at_any_moment_leaves_the_old_environment_or_the_new_one(project: Project, two_states) -> None:
     old, new = two_states
     begin = time.monotonic()
-    assert start(project, "sync", "train").wait() == 0
+    whole_run = start(project, "sync", "train")
+    whole_run.communicate()
+    assert whole_run.returncode == 0
     whole = time.monotonic() - begin
     assert tree(project.folder / ".venv") == new
     locks = [project.lockfile()]
@@ -150,10 +152,14 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_environment(
 ) -> None:
     old, _ = two_states
 
-    def full(*_: object, **__: object) -> str:
-        raise OSError(28, "No space left on device", str(project.folder / ".venv.envctl-x"))
+    real = Path.mkdir
 
-    monkeypatch.setattr(places.tempfile, "mkdtemp", full)
+    def full(path: Path, *args: object, **kind: object) -> None:
+        if "envctl-" in path.name:
+            raise OSError(28, "No space left on device", str(path))
+        real(path, *args, **kind)
+
+    monkeypatch.setattr(Path, "mkdir", full)
     done = project.run("sync", "train")
     assert done.status == 5
     assert "nothing can be written beside the environment" in done.err

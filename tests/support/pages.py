@@ -1,6 +1,7 @@
 """Pages of documentation as things that can be run: files that a page writes, commands that it shows.
 
 A block ```` ```console ```` holds lines `$ command`; `# exit 1` behind a command says its exit code when it is not 0.
+A comment `<!-- before: command -->` is run as well: what the reader of that page has done already.
 A block ```` ```toml title="profiles/x.toml" ```` (or text, ini, python, …) is a file that the page writes.
 """
 
@@ -10,7 +11,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_BLOCK = re.compile(r"^```(?P<kind>\w+)(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^<!-- before: (?P<before>[^\n]+) -->$|^```(?P<kind>\w+)(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _TITLE = re.compile(r'title="([^"]+)"')
 _EXIT = re.compile(r"\s+# exit (\d+)$")
 
@@ -39,6 +40,9 @@ def steps(page: Path) -> list[File | Command]:
     found: list[File | Command] = []
     for block in _BLOCK.finditer(text):
         line = text.count("\n", 0, block.start()) + 2
+        if block["before"] is not None:
+            found.append(Command(block["before"], 0, line - 1))
+            continue
         title = _TITLE.search(block["info"])
         if title is not None:
             found.append(File(title[1], block["body"], line))
