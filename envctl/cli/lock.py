@@ -79,7 +79,10 @@ def _check(settings: Settings, targets: tuple[str, ...], form: str, *, resolve: 
         from envctl.commands.check_resolve import check_resolve
         from envctl.commands.ports import SystemPorts
 
-        with settings.working("resolving") as progress, SystemPorts(offline=offline, progress=progress) as ports:
+        with (
+            settings.working("resolving") as progress,
+            SystemPorts(offline=offline, progress=progress, fresh=True) as ports,
+        ):
             result = check_resolve(settings.directory, targets, ports)
     if form == "json":
         print_json(result)

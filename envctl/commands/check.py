@@ -48,5 +48,7 @@ def _check(project: Path, target: Target) -> Checked:
             if not path.is_file():
                 found.append(Reason(place, "is missing"))
             elif path.read_bytes() != data:
-                found.append(Reason(place, "is not what the lockfile renders to: it was edited, or written by another envctl"))
+                found.append(
+                    Reason(place, "is not what the lockfile renders to: it was edited, or written by another envctl")
+                )
     return Checked(target=str(target), fresh=not found, reasons=tuple(found))

@@ -11,6 +11,7 @@ from types import TracebackType
 from envctl.commands.jobs import Job
 from envctl.commands.locking import Read
 from envctl.errors import InvalidFile
+from envctl.index.ahead import Ahead
 from envctl.index.cache import ContentCache
 from envctl.index.contents import WheelRef, read_contents
 from envctl.index.mirrors import configured
@@ -39,8 +40,10 @@ class SystemPorts:
     def __init__(self, *, offline: bool, progress: Progress, fresh: bool = False) -> None:
         self._offline = offline
         self._progress = progress
-        self._fresh = fresh
-        self._resolver = UvResolver(default_index=configured(os.environ))
+        self._cache = None if fresh else ContentCache()
+        self._client = Client(offline=offline)
+        self._ahead = Ahead(self._client, self._cache)
+        self._resolver = UvResolver(default_index=configured(os.environ), seen=None if offline else self._ahead.see)
 
     def __enter__(self) -> SystemPorts:
         return self
@@ -48,7 +51,8 @@ class SystemPorts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return None
+        self._ahead.__exit__(kind, error, trace)
+        self._client.close()
 
     @property
     def resolver(self) -> Resolver:
@@ -91,7 +95,6 @@ class SystemPorts:
 
     def read(self, wheels: Sequence[Candidate], jobs: Sequence[Job]) -> dict[str, Read]:
         """Read wheels by range, many at once, or take them from the cache by sha256."""
-        cache = None if self._fresh else ContentCache()
         refs = {
             wheel.url: WheelRef(filename=wheel.filename, url=wheel.url, sha256=wheel.sha256, size=wheel.size)
             for wheel in wheels
@@ -101,7 +104,8 @@ class SystemPorts:
             found = read_contents(
                 list(refs.values()),
                 client=client,
-                cache=cache,
+                cache=self._cache,
+                ahead=self._ahead,
                 progress=lambda done, total: self._progress("reading wheels", done, total),
             )
         read = {}

@@ -6,7 +6,6 @@ still, or the new one does, whole.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from envctl.errors import InvalidFile, ToolFailed, UsageError
 from envctl.install import contents, own
 from envctl.install.build import WHEELS, OwnPackage, Pinned, build
 from envctl.install.contents import Moved, Named
-from envctl.install.place import Place, alone, examine, recover, swap, work_folder
+from envctl.install.place import Place, alone, check_replaceable, examine, recover, swap, work_folder
 from envctl.lockfile.read import read_lockfile
 from envctl.model.finding import Finding, Severity, Verdict, Verification
 from envctl.model.lockfile import Lockfile, Package, Wheel
@@ -195,7 +194,7 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
         drift = self._drift(place) if place.exists() else Drift(("there was none",))
         if not drift.reasons:
             return self._result(place, "none", drift)
-        _not_ourselves(place)
+        check_replaceable(place)
         action = "replaced" if place.exists() else "created"
         result = self._result(place, action, drift)
         if self.options.dry_run:
@@ -340,12 +339,3 @@ def _notes(version: str | None, lockfile: Lockfile) -> tuple[str, ...]:
         f"Python is {version}, not the locked {locked}: the same packages, another patch release"
         f" (`uv python install {locked}` may fetch it)",
     )
-
-
-def _not_ourselves(place: Place) -> None:
-    if place.exists() and Path(sys.prefix).resolve() == place.path.resolve():
-        raise UsageError(
-            "envctl itself runs from this environment, which a sync would replace",
-            file=place.shown,
-            hint="install envctl-ml elsewhere (`uv tool install envctl-ml`), or name another place with --venv",
-        )

@@ -69,7 +69,7 @@ def verify(
             hint=f'add "{platform}" to platforms in profiles/{lockfile.envctl.profile}.toml, then `envctl lock`',
         )
     step("reading the environment")
-    inventory = Venv(root, environ).take()
+    inventory = Venv(root, environ, shown).take()
     step("comparing")
     with ManifestSources(lockfile, inventory, fetched=fetched, offline=offline) as sources:
         found = compare(

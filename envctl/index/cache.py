@@ -89,7 +89,27 @@ class ContentCache:
         )
         rest = msgspec.json.encode(entry) + b"\n" + text
         with contextlib.suppress(EnvctlError, OSError):
-            write_atomically({self._place(read.sha256): hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest})
+            write_atomically(
+                {self._place(read.sha256): hashlib.sha256(rest).hexdigest().encode() + b"\n" + rest}, durable=False
+            )
+
+    def note(self, url: str, sha256: str) -> None:
+        """Remember under which sha256 the wheel of a URL is kept: a link whose text says it, made in one step."""
+        place = self._note(url)
+        with contextlib.suppress(OSError):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(sha256)
+
+    def noted(self, url: str) -> bool:
+        """Whether a wheel was read from the URL before, so that reading it ahead of its sha256 would be for nothing."""
+        try:
+            return self._place(str(self._note(url).readlink())).exists()
+        except (OSError, ValueError):
+            return False
+
+    def _note(self, url: str) -> Path:
+        digest = hashlib.sha256(url.encode()).hexdigest()
+        return self._folder / "urls" / digest[:2] / digest[2:]
 
     def _place(self, sha256: str) -> Path:
         if not _HEX.fullmatch(sha256):

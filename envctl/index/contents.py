@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-import msgspec
-
+from envctl.index.ahead import Ahead
 from envctl.index.cache import ContentCache
+from envctl.index.refs import WheelRef
 from envctl.index.wheel import ReadWheel, read_remote
 from envctl.system.http import Client
 
+__all__ = ["WheelRef", "read_contents"]
+
 THREADS = 16
-
-
-class WheelRef(msgspec.Struct, frozen=True, kw_only=True):
-    """A wheel that an index or a lockfile names. `sha256`: 64 hex digits; None, as `size`, where nothing says it."""
-
-    filename: str
-    url: str
-    sha256: str | None = None
-    size: int | None = None
 
 
 def read_contents(
@@ -29,11 +22,13 @@ def read_contents(
     client: Client,
     cache: ContentCache | None = None,
     progress: Callable[[int, int], None] | None = None,
+    ahead: Ahead | None = None,
 ) -> dict[str, ReadWheel]:
     """Read wheels, by URL.
 
     Args:
         cache: where contents are remembered by sha256; a wheel without one is always read whole.
+        ahead: what was read before its sha256 was known.
         progress: told (done, all) after each wheel, in the calling thread.
 
     Raises:
@@ -42,7 +37,9 @@ def read_contents(
     found: dict[str, ReadWheel] = {}
     missing: dict[str, WheelRef] = {}
     for wheel in wanted:
-        known = cache.get(wheel.sha256, filename=wheel.filename) if cache is not None and wheel.sha256 else None
+        known = ahead.take(wheel) if ahead is not None else None
+        if known is None and cache is not None and wheel.sha256:
+            known = cache.get(wheel.sha256, filename=wheel.filename)
         if known is not None:
             found[wheel.url] = known
         else:
@@ -73,4 +70,5 @@ def _read(wheel: WheelRef, client: Client, cache: ContentCache | None) -> ReadWh
     read = read_remote(client, wheel.url, filename=wheel.filename, sha256=wheel.sha256, size=wheel.size)
     if cache is not None:
         cache.put(read)
+        cache.note(wheel.url, read.sha256)
     return read

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from envctl.errors import IndexFailed, ToolFailed
+from envctl.errors import EnvctlError, IndexFailed, ToolFailed
 from envctl.index.archive import TOTAL_LIMIT, Archive, FileSource, Malformed, Member, head_end
 from envctl.index.metadata import Metadata, check_wheel_version, parse_metadata
 from envctl.index.remote import NoRanges, RemoteSource, other_size
@@ -118,6 +118,18 @@ def read_remote(
         raise ToolFailed("could not be kept for reading", file=shown, found=error.strerror, hint=hint) from error
 
 
+def read_tail(client: Client, url: str, *, filename: str) -> ReadWheel | None:
+    """Read a wheel by ranges alone, before anybody said its sha256; None where that does not tell everything.
+
+    Its `sha256` is empty, unless the wheel was small enough to arrive whole. Nothing is raised: who then asks for the
+    wheel with `read_remote` is told what is wrong with it.
+    """
+    try:
+        return _read_ranges(RemoteSource(client, url), filename, None)
+    except (NoRanges, Malformed, EnvctlError):
+        return None
+
+
 def check_file(found_sha256: str, found_size: int, *, sha256: str | None, size: int | None) -> None:
     """Compare a downloaded file with what an index or lockfile says of it; Malformed when it differs."""
     if sha256 is not None and found_sha256 != sha256:
@@ -138,17 +150,18 @@ def _read_whole(file: BinaryIO, filename: str) -> WheelContent:
     return _content(archive, filename, digests)
 
 
-def _read_ranges(source: RemoteSource, filename: str, sha256: str) -> ReadWheel:
+def _read_ranges(source: RemoteSource, filename: str, sha256: str | None) -> ReadWheel:
     if (data := source.whole) is not None:
-        check_file(hashlib.sha256(data).hexdigest(), len(data), sha256=sha256, size=None)
-        return ReadWheel(content=_read_whole(io.BytesIO(data), filename), sha256=sha256, size=len(data))
+        found = hashlib.sha256(data).hexdigest()
+        check_file(found, len(data), sha256=sha256, size=None)
+        return ReadWheel(content=_read_whole(io.BytesIO(data), filename), sha256=found, size=len(data))
     archive = Archive(source)
     info = _dist_info(archive.members)
     scripts = _scripts(archive, info)
     needed = [archive.members[name] for name in _texts(archive, info)]
     source.fetch([(m.offset, m.end) for m in needed] + [(m.offset, head_end(m, _SCRIPT_HEAD)) for m in scripts])
     source.fetch((m.offset, m.end) for m in scripts if is_python_script(archive.head(m, _SCRIPT_HEAD)))
-    return ReadWheel(content=_content(archive, filename, None), sha256=sha256, size=source.size)
+    return ReadWheel(content=_content(archive, filename, None), sha256=sha256 or "", size=source.size)
 
 
 def _content(archive: Archive, filename: str, digests: Mapping[str, str] | None) -> WheelContent:

@@ -82,15 +82,10 @@ def editable_at(venv: Path, name: str) -> Path | None:
 
 def source_folder(dist_info: Path) -> Path | None:
     """The folder that direct_url.json names (PEP 610), None for anything else."""
-    with contextlib.suppress(OSError, InvalidFile, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, InvalidFile, ValueError, KeyError, TypeError, AttributeError):
         url = urlsplit(json.loads(read_bytes(dist_info / "direct_url.json", limit=_SMALL))["url"])
         return Path(unquote(url.path)) if url.scheme == "file" else None
     return None
-
-
-def size(venv: Path) -> int:
-    """Bytes of all files, links not followed."""
-    return sum(entry.lstat().st_size for entry in venv.rglob("*") if not entry.is_dir())
 
 
 def _dist_infos(venv: Path) -> Iterator[tuple[str, str, Path]]:

@@ -17,6 +17,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -89,6 +90,26 @@ def examine(venv: Path, *, shown: object = None) -> Place:
             hint=_OTHER_VENV,
         )
     return place
+
+
+def check_replaceable(place: Place) -> None:
+    """Refuse what cannot be exchanged, or must not be.
+
+    Raises:
+        UsageError: envctl itself runs from this environment, or it is a mount point (a volume of a container).
+    """
+    if place.exists() and Path(sys.prefix).resolve() == place.path.resolve():
+        raise UsageError(
+            "envctl itself runs from this environment, which a sync would replace",
+            file=place.shown,
+            hint=f"install envctl-ml elsewhere (`uv tool install envctl-ml`), or {_OTHER_VENV}",
+        )
+    if place.path.is_mount():
+        raise UsageError(
+            "is a mount point, so that no new environment can take its place",
+            file=place.shown,
+            hint=f"mount the folder above it, or {_OTHER_VENV}, such as a folder inside it",
+        )
 
 
 @contextlib.contextmanager

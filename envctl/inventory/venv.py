@@ -40,20 +40,25 @@ _PYTHON = re.compile(r"bin/(?:python|pythonw|pypy|graalpy)[\d.]*t?")
 
 
 class Venv(msgspec.Struct, frozen=True):
-    """Reads the virtual environment at `root`; `environ` is that of the process whose imports are meant."""
+    """Reads the virtual environment at `root`, which messages call `shown`.
+
+    `environ` is that of the process whose imports are meant.
+    """
 
     root: Path
     environ: Mapping[str, str]
+    shown: str | None = None
 
     def take(self) -> Inventory:
         """The inventory; UsageError when there is no virtual environment."""
         root = os.path.abspath(self.root)
+        shown = self.shown or self.root
         if not os.path.isdir(root):
-            raise UsageError("there is no such folder", file=self.root, hint="`envctl sync` makes the environment")
+            raise UsageError("there is no such folder", file=shown, hint="`envctl sync` makes the environment")
         if not os.path.lexists(os.path.join(root, _CONFIG)):
             raise UsageError(
                 "is no virtual environment",
-                file=self.root,
+                file=shown,
                 found="no pyvenv.cfg",
                 hint="name one with `--venv DIR`, or make it with `envctl sync`",
             )

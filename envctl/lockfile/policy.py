@@ -14,7 +14,7 @@ from envctl.model.resolution import Resolved
 
 
 def check_python(inputs: Inputs, python: str, sets: Sets) -> None:
-    """NoResolution when a wheel refuses the interpreter: resolvers ignore upper bounds of Requires-Python, pip does not.
+    """NoResolution when a wheel refuses the interpreter: uv ignores upper bounds of Requires-Python, pip does not.
 
     Args:
         python: X.Y.Z.

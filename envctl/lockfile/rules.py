@@ -4,28 +4,42 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from envctl.model.lockfile import Lockfile, Package, Wheel
 from envctl.model.manifest import environment_digest
+from envctl.model.target import NAME
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
+_VERSION = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _WHEEL = re.compile(r"(?P<name>[^-/\\]+)-(?P<version>[^-/\\]+)(?:-\d[^-/\\]*)?-[^-/\\]+-[^-/\\]+-[^-/\\]+\.whl")
-_PYTHON = re.compile(r"3\.\d{1,3}\.\d{1,3}(?:(?:a|b|rc)\d+)?")
+_PYTHON = re.compile(r"3\.[0-9]{1,3}\.[0-9]{1,3}(?:(?:a|b|rc)[0-9]{1,3})?")
+_URL = re.compile(r"[!-~]+")
+# The only markers that envctl writes. Any other could hold on one machine and not on the next.
+_PLACE = r"(?:sys_platform == '[a-z]+' and )?platform_machine == '[a-z0-9_]+'"
+_MARKER = re.compile(rf"{_PLACE}(?: or {_PLACE})*")
+_SOURCES = (None, "image", "standalone", "os")
+_LARGEST = 2**63 - 1
 
 
 def problems(lockfile: Lockfile) -> list[str]:
     """Each contradiction in the lockfile as one sentence; none for a lockfile that can be relied on."""
-    return [*_head(lockfile), *_packages(lockfile), *_selection(lockfile)]
+    return [*_head(lockfile), *_packages(lockfile)] or list(_selection(lockfile))
 
 
 def _head(lockfile: Lockfile) -> Iterator[str]:
     envctl = lockfile.envctl
     if lockfile.lock_version != "1.0":
         yield f"lock-version is {lockfile.lock_version!r}, not '1.0'"
+    if not NAME.fullmatch(envctl.profile) or not NAME.fullmatch(envctl.variant or "none"):
+        yield f"tool.envctl names the target {lockfile.target!r}, which is none"
+    if not 0 <= envctl.source_date_epoch < 2**32:
+        yield f"tool.envctl.source-date-epoch is {envctl.source_date_epoch}, not seconds since 1970"
+    if envctl.python.implementation != "cpython" or envctl.python.source not in _SOURCES:
+        yield f"tool.envctl.python is {envctl.python.implementation!r} from {envctl.python.source!r}"
     if not _PYTHON.fullmatch(envctl.python.version):
         yield f"tool.envctl.python.version is {envctl.python.version!r}, not X.Y.Z"
         return
@@ -53,6 +67,11 @@ def _packages(lockfile: Lockfile) -> Iterator[str]:
             continue
         if not package.wheels:
             yield f"{package.name} {package.version} has no wheel"
+        if package.marker is not None and not _MARKER.fullmatch(package.marker):
+            yield f"{package.name} {package.version} has a marker that is not about the platform: {package.marker[:60]!r}"
+        surplus = package.content.keys() - {wheel.name for wheel in package.wheels}
+        if surplus:
+            yield f"{package.name} {package.version} has the content digest of {min(surplus)!r}, which it does not list"
         for wheel in package.wheels:
             yield from _wheel(package, wheel)
 
@@ -65,6 +84,10 @@ def _wheel(package: Package, wheel: Wheel) -> Iterator[str]:
         return
     if not _HEX.fullmatch(wheel.hashes.get("sha256", "")):
         yield f"{wheel.name} has no sha256 of 64 hex digits"
+    if not 0 <= (wheel.size or 0) <= _LARGEST:
+        yield f"{wheel.name} has the size {wheel.size}"
+    if wheel.upload_time is not None and not _is_moment(wheel.upload_time):
+        yield f"{wheel.name} has an upload-time that is no moment in UTC"
     content = package.content.get(wheel.name)
     if content is None or not _DIGEST.fullmatch(content):
         yield f"{wheel.name} has no content digest"
@@ -73,11 +96,17 @@ def _wheel(package: Package, wheel: Wheel) -> Iterator[str]:
         return
     try:
         parts = urlsplit(wheel.url)
+        port_is_valid = parts.port is None or parts.port > 0
     except ValueError:
         yield f"{wheel.name} has a malformed url"
         return
-    if parts.scheme not in ("http", "https") or parts.username or parts.password or not parts.hostname:
+    plain = parts.scheme in ("http", "https") and parts.hostname and port_is_valid and _URL.fullmatch(wheel.url)
+    if not plain or "@" in parts.netloc:
         yield f"{wheel.name} has a url that is not plain http(s), or that holds credentials"
+
+
+def _is_moment(time: datetime) -> bool:
+    return time.tzinfo is not None and 1970 <= time.year < 2200
 
 
 def _same_version(in_name: str, version: str) -> bool:
@@ -94,21 +123,24 @@ def _same_version(in_name: str, version: str) -> bool:
 
 
 def _selection(lockfile: Lockfile) -> Iterator[str]:
-    if any(not package.wheels for package in lockfile.packages):
-        return
-    from packaging.markers import InvalidMarker
-
-    for name, expected in lockfile.envctl.package_set.items():
+    """Every platform has one wheel of each package, and every wheel a platform."""
+    used: set[str] = set()
+    for platform in lockfile.platforms():
         try:
-            chosen = lockfile.select(next(p for p in lockfile.platforms() if str(p) == name))
-        except (ValueError, InvalidMarker, StopIteration) as error:
-            yield f"packages for {name}: {error}"
-            continue
+            chosen = lockfile.select(platform)
+        except ValueError as error:
+            yield f"packages for {platform}: {error}"
+            return
+        used.update(wheel.name for _, wheel in chosen)
         names = [package.name for package, _ in chosen]
         if len(set(names)) != len(names):
             twice = next(n for n in names if names.count(n) > 1)
-            yield f"{twice} is listed twice for {name}"
+            yield f"{twice} is listed twice for {platform}"
             continue
-        contents = [(package.name, package.version, package.content.get(wheel.name, "")) for package, wheel in chosen]
-        if environment_digest(contents) != expected:
-            yield f"the packages for {name} do not give the environment digest that the lockfile states"
+        contents = [(package.name, package.version, package.content[wheel.name]) for package, wheel in chosen]
+        if environment_digest(contents) != lockfile.envctl.package_set[str(platform)]:
+            yield f"the packages for {platform} do not give the environment digest that the lockfile states"
+    for package in lockfile.packages:
+        for wheel in package.wheels:
+            if wheel.name not in used:
+                yield f"{package.name} {package.version} lists {wheel.name}, which no platform of the lockfile installs"

@@ -7,11 +7,12 @@ Keys are spelled as in the file; see docs/reference/lockfile.md. The rooms `lock
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from envctl.model.platform import Libc, Platform, wheel_tags
+from envctl.model.platform import Libc, Platform, fits, wheel_tags
 
 
 class Wheel(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
@@ -227,9 +228,6 @@ class Lockfile(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_d
 
     def select(self, platform: Platform) -> tuple[tuple[Package, Wheel], ...]:
         """Each package with the one wheel to install on the platform, by name; ValueError unless exactly one fits."""
-        from packaging.markers import Marker
-        from packaging.utils import parse_wheel_filename
-
         pin = self.envctl.platforms.get(str(platform))
         if pin is None:
             raise ValueError(f"{self.target} is not locked for {platform}")
@@ -238,13 +236,25 @@ class Lockfile(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_d
         environment = platform.environment(python.version)
         chosen = []
         for package in self.packages:
-            if package.marker is not None and not Marker(package.marker).evaluate(environment):
+            if package.marker is not None and not _holds(package.marker, environment):
                 continue
-            if len(package.wheels) == 1:
-                fitting = list(package.wheels)
-            else:
-                fitting = [w for w in package.wheels if any(tag in tags for tag in parse_wheel_filename(w.name)[3])]
+            fitting = [wheel for wheel in package.wheels if fits(wheel.name, tags)]
             if len(fitting) != 1:
                 raise ValueError(f"{package.name} {package.version} has {len(fitting)} wheels for {platform}, not one")
             chosen.append((package, fitting[0]))
         return tuple(chosen)
+
+
+@lru_cache(maxsize=256)
+def _marker(text: str) -> Any:
+    from packaging.markers import Marker
+
+    return Marker(text)
+
+
+def _holds(marker: str, environment: dict[str, str]) -> bool:
+    """Whether a marker holds; ValueError for a text that is none, or one that asks for what no installer knows."""
+    try:
+        return bool(_marker(marker).evaluate(environment))
+    except (ValueError, LookupError, RecursionError) as error:
+        raise ValueError(f"{marker[:60]!r} is not a marker that can be evaluated") from error

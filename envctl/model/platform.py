@@ -5,7 +5,8 @@ Sources: OCI image index specification (platform), PEP 425 and PEP 600/656 (tags
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ _MACHINES = {
 }
 NAMES = tuple(f"{os}/{arch}" for os, arch in _MACHINES)
 DEFAULT = "linux/amd64"
+_LIBC = re.compile(r"(glibc|musl) ([0-9]{1,2})\.([0-9]{1,3})")
 _OLDEST_GLIBC = 5  # glibc 2.5 is manylinux1
 _MACOS = (14, 0)
 
@@ -36,11 +38,10 @@ class Libc(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Libc:
         """Read `glibc 2.28` or `musl 1.2`; ValueError when it is neither."""
-        family, _, version = text.partition(" ")
-        major, _, minor = version.partition(".")
-        if family not in ("glibc", "musl") or not (major.isdecimal() and minor.isdecimal()):
+        match = _LIBC.fullmatch(text)
+        if match is None:
             raise ValueError(f"{text!r} is not a C library such as 'glibc 2.28' or 'musl 1.2'")
-        return cls(family, int(major), int(minor))
+        return cls(match[1], int(match[2]), int(match[3]))
 
     def __str__(self) -> str:
         return f"{self.family} {self.major}.{self.minor}"
@@ -125,3 +126,16 @@ def wheel_tags(python: tuple[int, int], platform: Platform, libc: Libc) -> dict[
     for rank, tag in enumerate(tags):
         ranks.setdefault(tag, rank)
     return ranks
+
+
+def fits(filename: str, tags: Container[Tag]) -> bool:
+    """Whether one of a wheel's tags is among `tags`, by its file name alone (binary distribution format)."""
+    from packaging.tags import Tag
+
+    *_, interpreters, abis, platforms = ["", "", "", *filename.removesuffix(".whl").lower().split("-")]
+    return any(
+        Tag(interpreter, abi, platform) in tags
+        for interpreter in interpreters.split(".")
+        for abi in abis.split(".")
+        for platform in platforms.split(".")
+    )

@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from envctl.resolve.addresses import Addresses
 
 _DEFAULT = "envctl-default"
+_ASKING = "uv_client::cached_client=debug"
+_LOG = ("DEBUG ", "TRACE ")
 
 
 class UvResolver:
@@ -49,16 +51,23 @@ class UvResolver:
         default_index: the mirror that this machine uses in place of uv's default index (http or https).
         environ: the caller's environment; see `asking.environment` for what of it reaches uv.
         timeout: seconds that one resolution may take.
+        seen: called with the URL of each wheel as uv asks for its metadata, from any thread; not with bound indexes.
     """
 
     name = "uv"
 
     def __init__(
-        self, *, default_index: str | None = None, environ: Mapping[str, str] | None = None, timeout: float = 900.0
+        self,
+        *,
+        default_index: str | None = None,
+        environ: Mapping[str, str] | None = None,
+        timeout: float = 900.0,
+        seen: Callable[[str], None] | None = None,
     ) -> None:
         self._mirror = default_index
         self._environ = os.environ if environ is None else environ
         self._timeout = timeout
+        self._seen = seen
 
     def default_index(self) -> str:
         """See `Resolver.default_index`; without credentials, without a request."""
@@ -89,7 +98,19 @@ class UvResolver:
     def _run(self, question: Question, folder: Path, sources: Sequence[Source]) -> Finished:
         command = asking.arguments(question, uv=str(binary()), python=sys.executable)
         env = asking.environment(self._environ, folder, sources)
-        return run(command, env=env, cwd=folder, timeout=self._timeout)
+        if self._seen is None or any(index.packages for index in question.indexes):
+            return run(command, env=env, cwd=folder, timeout=self._timeout)
+        env["RUST_LOG"] = _ASKING
+        return run(command, env=env, cwd=folder, timeout=self._timeout, overhear=self._overhear)
+
+    def _overhear(self, line: str) -> bool:
+        """Pass on the wheels that uv's log names; True for every line of the log, which is no message."""
+        if not line.startswith(_LOG):
+            return False
+        _, _, url = line.rpartition(" ")
+        if self._seen is not None and url.startswith(("https://", "http://")) and url.endswith(".whl"):
+            self._seen(url)
+        return True
 
     def _default_source(self, bindings: Bindings) -> Iterator[Source]:
         unbound = bindings.unbound

@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -50,8 +51,10 @@ def read_text(path: Path, *, shown: object = None, limit: int = TEXT_LIMIT) -> s
         ) from error
 
 
-def write_atomically(files: Mapping[Path, bytes]) -> None:
+def write_atomically(files: Mapping[Path, bytes], *, durable: bool = True) -> None:
     """Write several files: all are written and flushed beside their places first, then renamed in the order given.
+
+    Caches, whose entries prove themselves when they are read, need not be `durable`: nothing waits for the disk.
 
     Modes follow the umask, as an editor's would. Missing folders are made.
     """
@@ -65,7 +68,8 @@ def write_atomically(files: Mapping[Path, bytes]) -> None:
                 file.write(data)
                 file.flush()
                 os.fchmod(file.fileno(), 0o666 & ~_umask())
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
         for temporary, path in staged:
             temporary.replace(path)
     except OSError as error:
@@ -78,9 +82,14 @@ def write_atomically(files: Mapping[Path, bytes]) -> None:
                 temporary.unlink()
 
 
+_umask_lock = threading.Lock()
+
+
 def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
+    # Asking by setting it is the only way that every system has; two threads doing so would leave a wrong one.
+    with _umask_lock:
+        mask = os.umask(0o077)
+        os.umask(mask)
     return mask
 
 

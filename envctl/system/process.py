@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import msgspec
 
@@ -27,28 +29,68 @@ def run(
     stdin: str = "",
     timeout: float | None = None,
     pass_fds: Sequence[int] = (),
+    overhear: Callable[[str], bool] | None = None,
 ) -> Finished:
-    """Run a program to its end. `env` is its whole environment, None the caller's; `pass_fds` stay open in it.
+    """Run a program to its end; it is ended with whoever waits for it.
+
+    Args:
+        env: its whole environment, None for the caller's.
+        timeout: seconds.
+        pass_fds: descriptors that stay open in it.
+        overhear: called with each line of its standard error while it runs, in a thread of its own; lines for which it
+            returns True do not appear in the result.
 
     Raises:
-        ToolFailed: it cannot be started, or ran longer than `timeout` seconds (and was ended).
+        ToolFailed: it cannot be started, or ran longer than `timeout` (and was ended).
     """
     name = Path(command[0]).name
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [str(part) for part in command],
             env=None if env is None else dict(env),
             cwd=cwd,
-            input=stdin,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
-            timeout=timeout,
             pass_fds=tuple(pass_fds),
-            check=False,
         )
     except OSError as error:
         raise ToolFailed(f"{name} could not be started", found=error.strerror) from error
-    except subprocess.TimeoutExpired as error:
-        raise ToolFailed(f"{name} did not end within {timeout:g} s") from error
-    return Finished(done.returncode, done.stdout, done.stderr)
+    with process:
+        try:
+            if overhear is None:
+                stdout, stderr = process.communicate(stdin, timeout)
+            else:
+                stdout, stderr = _overheard(process, overhear, timeout)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            raise ToolFailed(f"{name} did not end within {timeout:g} s") from error
+        except BaseException:
+            process.kill()
+            raise
+    return Finished(process.returncode, stdout, stderr)
+
+
+def _overheard(
+    process: subprocess.Popen[str], overhear: Callable[[str], bool], timeout: float | None
+) -> tuple[str, str]:
+    kept: list[str] = []
+
+    def listen(stream: IO[str]) -> None:
+        kept.extend(line for line in stream if not overhear(line.rstrip("\n")))
+
+    stderr, process.stderr = process.stderr, None  # communicate() reads what is left to it
+    if stderr is None:
+        raise ValueError("the program's standard error is no pipe")
+    listener = threading.Thread(target=listen, args=(stderr,), daemon=True)
+    listener.start()
+    try:
+        stdout, _ = process.communicate(timeout=timeout)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        listener.join()
+        stderr.close()
+    return stdout, "".join(kept)

@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from envctl.errors import ToolFailed, UsageError
 from envctl.system import uv
+from envctl.system.files import cache_dir
 from envctl.system.process import run
 
 FETCH_SECONDS = 15.0
 """How long fetching the exact patch release may take where another one is at hand."""
 FETCH_SECONDS_NEEDED = 600.0
 """How long it may take where nothing else would do."""
+FETCH_AGAIN_SECONDS = 3600.0
+"""How long after a failure it is not tried again where another patch release is at hand."""
 
 # Isolated and without `site`, so that no .pth file and no variable of the caller runs or changes anything.
 _PROBE = """
@@ -93,28 +97,33 @@ def given(executable: Path, wanted: str) -> Interpreter:
 
 
 def installed(wanted: str) -> Interpreter | None:
-    """What is on this machine already: X.Y.Z, else another patch release of X.Y, else None."""
-    return (
-        _own(wanted)
-        or _look(wanted)
-        or _kept_elsewhere(wanted)
-        or _look(_minor(wanted))
-        or _kept_elsewhere(_minor(wanted))
-        or _own(_minor(wanted))
-    )
+    """What is on this machine already: X.Y.Z, else the newest patch release of X.Y, else None."""
+    minor = _minor(wanted)
+    near = [*_own(), *_kept_by_version_managers()]
+    found = _first([item for item in near if item[0] == wanted], minor)
+    if found is not None:
+        return found
+    every = [item for item in (*near, *_known_to_uv(minor)) if _minor(item[0]) == minor]
+    return _first(sorted(every, key=lambda item: (item[0] == wanted, _numbers(item[0])), reverse=True), minor)
 
 
-def _own(request: str) -> Interpreter | None:
-    """The interpreter below the one that runs envctl."""
-    version = ".".join(map(str, sys.version_info[:3]))
-    if request in (version, _minor(version)):
+def _first(candidates: Iterable[tuple[str, Path]], minor: str) -> Interpreter | None:
+    """The first that runs, is of this X.Y, and needs no other wheels; the others are as good as absent."""
+    for _, path in candidates:
         with contextlib.suppress(ToolFailed, UsageError):
-            return ask(Path(sys.executable))
+            interpreter = ask(path)
+            if _minor(interpreter.version) == minor:
+                return interpreter
     return None
 
 
+def _own() -> Iterator[tuple[str, Path]]:
+    """The interpreter below the one that runs envctl."""
+    yield ".".join(map(str, sys.version_info[:3])), Path(sys.executable)
+
+
 def fetch(wanted: str, *, timeout: float) -> Interpreter | None:
-    """Let uv fetch X.Y.Z into its own folder; None where it cannot, or not in time."""
+    """Let uv fetch X.Y.Z (or the newest of X.Y) into its own folder; None where it cannot, or not in time."""
     command: list[str | Path] = [
         uv.binary(),
         "python",
@@ -125,12 +134,12 @@ def fetch(wanted: str, *, timeout: float) -> Interpreter | None:
         "--no-progress",
     ]
     # One attempt more, not three: a machine without the way there should not wait for what it can do without.
-    env = uv.clean_environment(keep=uv.PYTHON_SOURCES) | {"UV_HTTP_RETRIES": "1"}
+    env = _environment() | {"UV_HTTP_RETRIES": "1"}
     try:
-        done = run([*command, _request(wanted)], env=env, timeout=timeout)
+        done = run([*command, f"cpython@{wanted}"], env=env, timeout=timeout)
     except ToolFailed:
         return None  # not in time: what uv had of it lies in its own temporary folder
-    return _look(wanted) if done.status == 0 else None
+    return installed(wanted) if done.status == 0 else None
 
 
 def find(wanted: str, *, downloads: bool) -> Interpreter:
@@ -146,10 +155,11 @@ def find(wanted: str, *, downloads: bool) -> Interpreter:
     found = installed(wanted)
     if found is not None and found.version == wanted:
         return found
-    if downloads:
+    if downloads and not (found is not None and _failed_lately(wanted)):
         fetched = fetch(wanted, timeout=FETCH_SECONDS if found else FETCH_SECONDS_NEEDED)
         if fetched is not None:
             return fetched
+        _note_failure(wanted)
     if found is None and downloads:
         found = fetch(_minor(wanted), timeout=FETCH_SECONDS_NEEDED)
     if found is None:
@@ -161,36 +171,46 @@ def find(wanted: str, *, downloads: bool) -> Interpreter:
     return found
 
 
-def _look(request: str) -> Interpreter | None:
-    command: list[str | Path] = [
-        uv.binary(),
-        "python",
-        "find",
-        "--no-config",
-        "--no-project",
-        "--system",
-        "--no-python-downloads",
-    ]
-    done = run([*command, _request(request)], env=uv.clean_environment(keep=uv.PYTHON_SOURCES), timeout=60)
-    path = done.stdout.strip()
-    if done.status != 0 or not path:
-        return None
-    with contextlib.suppress(ToolFailed, UsageError):  # what uv offers and does not fit is as good as absent
-        interpreter = ask(Path(path))
-        if interpreter.version == request or _minor(interpreter.version) == request:
-            return interpreter
-    return None
+def _failed_lately(wanted: str) -> bool:
+    """Whether fetching it failed within the last hour: who can do without should not wait for it every time."""
+    try:
+        return 0 <= time.time() - _failure(wanted).stat().st_mtime < FETCH_AGAIN_SECONDS
+    except OSError:
+        return False
 
 
-def _kept_elsewhere(request: str) -> Interpreter | None:
-    """The newest fitting interpreter of the version managers whose folders uv does not search."""
+def _note_failure(wanted: str) -> None:
+    with contextlib.suppress(OSError):
+        _failure(wanted).parent.mkdir(parents=True, exist_ok=True)
+        _failure(wanted).touch()
+
+
+def _failure(wanted: str) -> Path:
+    return cache_dir("pythons", f"{wanted}.unavailable")
+
+
+def _known_to_uv(minor: str) -> list[tuple[str, Path]]:
+    """Version and path of those that uv finds: its own, and those on PATH."""
+    command: list[str | Path] = [uv.binary(), "python", "list", "--no-config", "--only-installed"]
+    command += ["--no-python-downloads", "--output-format", "json", f"cpython@{minor}"]
+    done = run(command, env=_environment(), timeout=60)
+    with contextlib.suppress(msgspec.MsgspecError):
+        return [(item.version, Path(item.path)) for item in msgspec.json.decode(done.stdout, type=list[_Listed])]
+    return []
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    version: str
+    path: str
+
+
+def _kept_by_version_managers() -> Iterator[tuple[str, Path]]:
+    """Those in the folders of version managers, which uv does not search."""
     for folder in _version_managers():
-        names = (entry.name for entry in folder.iterdir() if (entry / "bin" / "python").is_file())
-        fitting = [name for name in names if name == request or _minor(name) == request]
-        for name in sorted(fitting, key=_numbers, reverse=True):
-            with contextlib.suppress(ToolFailed, UsageError):
-                return ask(folder / name / "bin" / "python")
-    return None
+        with contextlib.suppress(OSError):
+            for entry in folder.iterdir():
+                if (entry / "bin" / "python").is_file():
+                    yield entry.name, entry / "bin" / "python"
 
 
 def _version_managers() -> Iterator[Path]:
@@ -209,8 +229,8 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) if part.isdecimal() else -1 for part in version.split("."))
 
 
-def _request(version: str) -> str:
-    return f"cpython@{version}"
+def _environment() -> dict[str, str]:
+    return uv.clean_environment(keep=uv.PYTHON_SOURCES) | {"UV_CACHE_DIR": str(cache_dir("uv"))}
 
 
 def _minor(version: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from envctl.model.finding import Severity
 from envctl.model.inventory import Kind
 from envctl.model.manifest import BIN, Manifest
 from envctl.model.record import RecordEntry, entry_point_scripts, is_bytecode
@@ -291,7 +292,10 @@ def _check_scripts(
                 found=starter,
             )
         if not entry.mode & 0o100:
-            world.report("script-not-executable", "its owner may not execute it", package=package, path=place)
+            # pip takes the bit from the wheel's archive for the wheel's own scripts, and sets it for entry points.
+            severity = Severity.ERROR if place in entry_points else Severity.WARNING
+            message = "its owner may not execute it"
+            world.report("script-not-executable", message, severity=severity, package=package, path=place)
 
 
 def _check_record(world: World, package: str, item: Installed, listing: Listing) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from envctl.model.codes import named
-from envctl.model.finding import Finding
+from envctl.model.finding import Finding, Severity
 from envctl.model.inventory import Entry, Inventory, Kind
 from envctl.model.lockfile import Lockfile, Package, Wheel
 from envctl.model.manifest import BIN, INCLUDE, PREFIX, SITE, Manifest
@@ -72,6 +72,7 @@ class World:
         name: str,
         message: str,
         *,
+        severity: Severity | None = None,
         package: str | None = None,
         path: str | None = None,
         expected: str | None = None,
@@ -80,7 +81,9 @@ class World:
         """Add a finding; `path` is relative to the prefix."""
         shown = None if path is None else printable(self.shown(path) if package is not None else path)
         self.findings.append(
-            named(name).finding(printable(message), package=package, path=shown, expected=expected, found=found)
+            named(name).finding(
+                printable(message), severity=severity, package=package, path=shown, expected=expected, found=found
+            )
         )
 
     def shown(self, path: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import hashlib
 import io
 import os
 import shutil
@@ -150,13 +152,10 @@ def test_a_head_that_drips_is_given_up(client: Client) -> None:
         def serve() -> None:
             for _ in range(2):
                 connection = server.accept()[0]
-                with connection:
-                    try:
-                        for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
-                            connection.sendall(bytes([byte]))
-                            time.sleep(0.05)
-                    except OSError:
-                        pass
+                with connection, contextlib.suppress(OSError):
+                    for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
+                        connection.sendall(bytes([byte]))
+                        time.sleep(0.05)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -177,10 +176,8 @@ def test_what_is_no_http_is_told(client: Client, answer: bytes) -> None:
             for _ in range(4):
                 with server.accept()[0] as connection:
                     connection.recv(1000)
-                    try:
+                    with contextlib.suppress(OSError):
                         connection.sendall(answer)
-                    except OSError:
-                        pass
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -387,8 +384,6 @@ class TestRanges:
 def test_a_file_is_streamed_hashed_and_started_anew_when_it_breaks(
     client: Client, index: IndexServer, wheel: str, tmp_path: Path
 ) -> None:
-    import hashlib
-
     data = next(tmp_path.glob("*.whl")).read_bytes()
     index.fault("/files/", cut=50_000, times=2)
     file = io.BytesIO()

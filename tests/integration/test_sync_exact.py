@@ -256,6 +256,25 @@ class TestDrift:
         assert not list(site(env).glob("pip*"))
         assert run(env / "bin/alpha") == f"alpha {env}\n"
 
+    def test_an_environment_of_another_python_is_replaced(self, locked: Project, env: Path) -> None:
+        path = env / "pyvenv.cfg"
+        path.write_text(path.read_text().replace(f"version_info = {PYTHON}", "version_info = 3.77.1"))
+        done = locked.run("sync", "train")
+        assert done.out.startswith("replaced:")
+        assert "  Python is 3.77.1\n" in done.out
+        assert f"version_info = {PYTHON}" in path.read_text()
+
+    @pytest.mark.parametrize("umask", [0o000, 0o027])
+    def test_the_umask_of_the_shell_is_kept_but_nobody_else_may_write(self, locked: Project, umask: int) -> None:
+        before = os.umask(umask)
+        try:
+            assert locked.run("sync", "train").status == 0
+        finally:
+            assert os.umask(before) == umask
+        mode = (site(locked.folder / ".venv") / "alpha" / "__init__.py").stat().st_mode
+        assert mode & 0o777 == 0o666 & ~(umask | 0o002)
+        assert locked.run("sync", "train").out.startswith("ok: ")
+
     def test_an_environment_behind_a_link_is_replaced_where_it_is(self, locked: Project, tmp_path: Path) -> None:
         real = tmp_path / "disk" / "env"
         venv.create(real, with_pip=False)
@@ -287,6 +306,14 @@ class TestLeftAlone:
         done = locked.run("sync", "train")
         assert done.status == 2
         assert "envctl itself runs from this environment" in done.err
+
+    def test_a_mount_point(self, locked: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+        (locked.folder / ".venv").mkdir()
+        monkeypatch.setattr(Path, "is_mount", lambda path: path.name == ".venv")
+        done = locked.run("sync", "train")
+        assert done.status == 2
+        assert "is a mount point" in done.err
+        assert list((locked.folder / ".venv").iterdir()) == []
 
     def test_a_platform_that_is_not_locked(self, project: Project) -> None:
         lock(project, platforms=("darwin/arm64",))

@@ -93,7 +93,14 @@ def lock_for(
             Package(
                 name=name,
                 version=version,
-                wheels=(Wheel(name=path.name, hashes={"sha256": sha256_of(path)}),),
+                wheels=(
+                    Wheel(
+                        name=path.name,
+                        url=f"https://index.example/files/{path.name}",
+                        hashes={"sha256": sha256_of(path)},
+                        size=path.stat().st_size,
+                    ),
+                ),
                 tool=PackageTools(envctl=PackageTool(content={path.name: content.manifest.digest()})),
             )
         )
@@ -163,18 +170,37 @@ def uv_venv(place: Path, *options: str) -> Path:
 def uv_install(venv: Path, wheels: Sequence[Path], *options: str, umask: int = 0o022) -> Path:
     """`uv pip install` of exactly these wheels."""
     run(
-        binary(), "pip", "install", "-q", "--python", venv / "bin/python", "--no-deps", "--no-index", *options, *wheels,
+        binary(),
+        "pip",
+        "install",
+        "-q",
+        "--python",
+        venv / "bin/python",
+        "--no-deps",
+        "--no-index",
+        *options,
+        *wheels,
         umask=umask,
-    )  # fmt: skip
+    )
     return venv
 
 
 def pip_install(venv: Path, wheels: Sequence[Path], *options: str, umask: int = 0o022) -> Path:
     """`pip install` of exactly these wheels, with the pip beside this Python."""
     run(
-        sys.executable, "-m", "pip", "--python", venv / "bin/python", "install", "-q", "--no-deps", "--no-index", *options,
-        *wheels, umask=umask,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        venv / "bin/python",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-index",
+        *options,
+        *wheels,
+        umask=umask,
+    )
     return venv
 
 

@@ -11,7 +11,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_BLOCK = re.compile(r"^<!-- before: (?P<before>[^\n]+) -->$|^```(?P<kind>\w+)(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"^<!-- before: (?P<before>[^\n]+) -->$|^```(?P<kind>\w+)(?P<info>[^\n]*)\n(?P<body>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 _TITLE = re.compile(r'title="([^"]+)"')
 _EXIT = re.compile(r"\s+# exit (\d+)$")
 

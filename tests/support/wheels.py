@@ -100,7 +100,7 @@ def write_archive(
                 entry = member
             else:
                 entry = zipfile.ZipInfo(member, EPOCH)
-                entry.external_attr = 0o100644 << 16
+                entry.external_attr = (0o100755 if ".data/scripts/" in member else 0o100644) << 16
                 entry.compress_type = compression
             if entry.filename in names:  # zipfile warns of duplicates; hostile archives hold them
                 import warnings

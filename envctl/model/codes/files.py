@@ -96,10 +96,14 @@ CODES = (
     Code(
         code="ENV208",
         name="script-not-executable",
-        severity=WARNING,
+        severity=ERROR,
         asks=CHANGED,
         title="A script cannot be executed",
-        meaning="The file is a script by its first line, and its owner may not execute it.",
+        meaning=(
+            "The file is a script by its first line, and its owner may not execute it. For a script that installers"
+            " make of an entry point that is an error: they set the bit. For a script that lies in the wheel it is a"
+            " warning: pip leaves it as the wheel's archive has it."
+        ),
         action="`chmod +x` on it, or " + RESTORE,
     ),
     Code(

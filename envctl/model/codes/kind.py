@@ -33,16 +33,17 @@ class Code(msgspec.Struct, frozen=True, kw_only=True):
         self,
         message: str,
         *,
+        severity: Severity | None = None,
         package: str | None = None,
         path: str | None = None,
         expected: str | None = None,
         found: str | None = None,
     ) -> Finding:
-        """A finding of this kind."""
+        """A finding of this kind; `severity` where it is milder than usual."""
         return Finding(
             code=self.code,
             name=self.name,
-            severity=self.severity,
+            severity=severity or self.severity,
             message=message,
             package=package,
             path=path,

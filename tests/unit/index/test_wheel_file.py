@@ -280,8 +280,7 @@ def test_a_wheel_with_one_byte_changed_is_refused_or_installs_the_same(
     changed = ordinary.parent / "changed.whl"
     changed.write_bytes(data)
     try:
-        content = read_file(changed, filename=ordinary.name)
+        found: object = read_file(changed, filename=ordinary.name)
     except IndexFailed as error:
-        assert ordinary.name in str(error)
-    else:
-        assert content == read_file(ordinary)
+        found = error
+    assert found == read_file(ordinary) or ordinary.name in str(found)
