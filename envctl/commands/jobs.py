@@ -12,6 +12,7 @@ import msgspec
 from envctl import profile
 from envctl.errors import InvalidFile, UsageError
 from envctl.lockfile.read import parse_lockfile
+from envctl.lockfile.seal import intact
 from envctl.lockfile.settle import Settled, settle
 from envctl.lockfile.stale import Reason, reasons
 from envctl.model.lockfile import Lockfile
@@ -22,6 +23,7 @@ from envctl.model.target import Target
 from envctl.system import files
 
 FILE_LIMIT = 64 * 2**30
+LONGEST_VERSION = 100
 
 
 class LockOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +42,10 @@ class LockOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One target. `stale` says why it must be resolved; empty for a fresh one. `cutoff`: moment, and who decided it."""
+    """One target. `stale` says why it must be resolved; empty for a fresh one. `cutoff`: moment, and who decided it.
+
+    `intact`: the previous lockfile is as envctl wrote it; of any other only the pins are taken over, as wishes.
+    """
 
     target: Target
     inputs: Inputs
@@ -48,6 +53,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     previous: Lockfile | None
     stale: tuple[Reason, ...]
     cutoff: tuple[datetime | None, str]
+    intact: bool = True
 
     @property
     def platforms(self) -> tuple[Platform, ...]:
@@ -64,9 +70,20 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         if self.previous is None:
             return {}
         try:
-            return {package.name: package.version for package, _ in self.previous.select(platform)}
+            pins = {package.name: package.version for package, _ in self.previous.select(platform)}
         except ValueError:
-            return {package.name: package.version for package in self.previous.packages}
+            pins = {package.name: package.version for package in self.previous.packages}
+        return pins if self.intact else {name: version for name, version in pins.items() if _is_pin(name, version)}
+
+
+def _is_pin(name: str, version: str) -> bool:
+    from packaging.utils import InvalidName, canonicalize_name
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return len(version) <= LONGEST_VERSION and bool(Version(version)) and canonicalize_name(name, validate=True) == name
+    except (InvalidName, InvalidVersion):
+        return False
 
 
 def wanted(project: Path, names: Sequence[str]) -> list[Target]:
@@ -94,10 +111,12 @@ def prepare(
     """
     inputs = profile.load(project, target)
     settled = settle(inputs, locked_files(project, inputs))
-    previous = read_previous(project, target)
+    data = _read(project, target)
+    previous = None if data is None else parse_lockfile(data, shown=target.lockfile)
+    whole = data is not None and intact(data)
     stale: tuple[Reason, ...] = (Reason(str(target.lockfile), "is missing"),)
     if previous is not None:
-        stale = tuple(reasons(target, previous, inputs, settled))
+        stale = tuple(reasons(target, previous, inputs, settled, intact=whole))
     if not settled.complete():
         kept = previous.envctl.python.version if previous is not None and not options.upgrade else ""
         version = settled.python.version
@@ -111,13 +130,19 @@ def prepare(
         previous=previous,
         stale=stale,
         cutoff=_cutoff(inputs, previous, options, now),
+        intact=whole,
     )
 
 
 def read_previous(project: Path, target: Target) -> Lockfile | None:
     """The lockfile that stands there now, for its pins; None when there is none, InvalidFile when it is unreadable."""
+    data = _read(project, target)
+    return None if data is None else parse_lockfile(data, shown=target.lockfile)
+
+
+def _read(project: Path, target: Target) -> bytes | None:
     try:
-        return parse_lockfile(files.read_bytes(project / target.lockfile, shown=target.lockfile), shown=target.lockfile)
+        return files.read_bytes(project / target.lockfile, shown=target.lockfile)
     except FileNotFoundError:
         return None
 

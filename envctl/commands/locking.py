@@ -100,7 +100,7 @@ def _installer(job: Job, options: LockOptions, ports: Ports) -> Installer | None
     if job.settled.image is None:
         return None
     kept = job.previous.envctl.installer if job.previous is not None and not options.upgrade else None
-    if kept is not None and set(kept.sha256) == set(job.settled.platforms):
+    if kept is not None and job.intact and set(kept.sha256) == set(job.settled.platforms):
         return kept
     return ports.installer(job)
 

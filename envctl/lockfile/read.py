@@ -15,6 +15,7 @@ from envctl.system import files
 
 SCHEMA = 1
 _CONFLICT = re.compile(rb"^(?:<{7}|>{7}|\|{7}) |^={7}$", re.MULTILINE)
+_LONGEST = 160
 _AT = re.compile(r" - at `(key in )?\$\.?(?P<key>.*)`$")
 
 
@@ -31,7 +32,7 @@ def read_lockfile(path: Path, *, shown: object = None) -> Lockfile:
         raise InvalidFile(
             "the lockfile contradicts itself",
             file=path if shown is None else shown,
-            details=found[:5],
+            details=[_short(sentence) for sentence in found[:5]],
             hint=f"it was edited by hand or badly merged; `envctl lock {lockfile.target}` writes it anew",
         )
     return lockfile
@@ -59,14 +60,15 @@ def parse_lockfile(data: bytes, *, shown: object) -> Lockfile:
             hint="`envctl lock` makes one",
         )
     schema = table.get("schema")
-    if isinstance(schema, int) and schema > SCHEMA:
+    if type(schema) is int and schema != SCHEMA:
+        newer = schema > SCHEMA
         raise InvalidFile(
-            "the lockfile was written by a newer envctl",
+            "the lockfile was written by a newer envctl" if newer else "the lockfile has a schema that never was",
             file=shown,
             key="tool.envctl.schema",
-            found=str(schema),
-            expected=f"{SCHEMA} or less",
-            hint="upgrade envctl-ml",
+            found=_short(str(schema)),
+            expected=str(SCHEMA),
+            hint="upgrade envctl-ml" if newer else _restore(shown),
         )
     try:
         return msgspec.convert(document, Lockfile)
@@ -77,8 +79,8 @@ def parse_lockfile(data: bytes, *, shown: object) -> Lockfile:
             "the lockfile is malformed" + (f" at {at['key']}" if at and at["key"] else ""),
             file=shown,
             key=at["key"] if at else None,
-            found=_AT.sub("", message),
-            hint="`envctl lock` writes it anew",
+            found=_short(_AT.sub("", message)),
+            hint=_restore(shown),
         ) from error
 
 
@@ -87,9 +89,24 @@ def _toml(data: bytes, shown: object) -> dict[str, object]:
         return tomli.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise InvalidFile("the lockfile is not UTF-8", file=shown, line=line) from error
+        raise InvalidFile("the lockfile is not UTF-8", file=shown, line=line, hint=_restore(shown)) from error
     except tomli.TOMLDecodeError as error:
-        raise InvalidFile("the lockfile is not TOML", file=shown, line=error.lineno, found=error.msg) from error
+        line = min(error.lineno, data.count(b"\n") + 1)
+        raise InvalidFile(
+            "the lockfile is not TOML", file=shown, line=line, found=_short(error.msg), hint=_restore(shown)
+        ) from error
     except (RecursionError, ValueError) as error:
         # tomli lets these through for hostile nesting and numbers
-        raise InvalidFile("the lockfile is not TOML", file=shown, found=str(error)) from error
+        raise InvalidFile(
+            "the lockfile is not TOML", file=shown, found=_short(str(error)), hint=_restore(shown)
+        ) from error
+
+
+def _restore(shown: object) -> str:
+    return f"`git checkout {shown}` brings the last one back; where it is deleted, `envctl lock` chooses every pin anew"
+
+
+def _short(text: str) -> str:
+    """A text that quotes the file, as messages show it: on one line, cut, with nothing that cannot be seen."""
+    cut = text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in cut)

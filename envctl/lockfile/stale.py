@@ -24,8 +24,14 @@ class Reason(msgspec.Struct, frozen=True):
         return f"{self.place}  {self.message}"
 
 
-def reasons(target: Target, lockfile: Lockfile, inputs: Inputs, settled: Settled) -> list[Reason]:
-    """Every way in which the lockfile is not what the profile asks for; none when it is fresh."""
+def reasons(
+    target: Target, lockfile: Lockfile, inputs: Inputs, settled: Settled, *, intact: bool = True
+) -> list[Reason]:
+    """Every way in which the lockfile is not what the profile asks for; none when it is fresh.
+
+    Args:
+        intact: whether its seal holds (see `envctl.lockfile.seal`).
+    """
     place = str(target.lockfile)
     if lockfile.target != str(target):
         return [Reason(place, f"is the lockfile of {lockfile.target}, not of {target}")]
@@ -35,6 +41,8 @@ def reasons(target: Target, lockfile: Lockfile, inputs: Inputs, settled: Settled
         found += _pins(place, lockfile, inputs)
     if not found and lockfile.envctl.inputs != settled.inputs:
         found.append(Reason(f"profiles/{target.profile}.toml", "has changed since the lockfile was written"))
+    if not found and not intact:
+        found.append(Reason(place, "is not as envctl wrote it: it was edited by hand, or badly merged"))
     return found
 
 

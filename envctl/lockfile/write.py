@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from envctl.lockfile.seal import sealed
 from envctl.model.lockfile import Lockfile, Package
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -34,7 +35,7 @@ def write_lockfile(lockfile: Lockfile) -> bytes:
     for package in lockfile.packages:
         lines += ["", *_package(package)]
     lines += ["", "[tool.envctl]", *_table(msgspec.to_builtins(lockfile.envctl, builtin_types=(datetime,)))]
-    return ("\n".join(lines) + "\n").encode()
+    return sealed(("\n".join(lines) + "\n").encode())
 
 
 def _package(package: Package) -> list[str]:
