@@ -7,7 +7,7 @@ be read ahead is read afterwards, with its errors. Only addresses that the resol
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import TracebackType
 from urllib.parse import unquote, urlsplit
 
@@ -42,8 +42,10 @@ class Ahead:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            self._client.close()
-        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            while wait(self._reading.values(), timeout=0.1).not_done:
+                self._client.cancel()  # again: a request that was only about to start is not under way
+        self._pool.shutdown(wait=True)
 
     def see(self, url: str) -> None:
         """Start to read the wheel of a URL, once."""
