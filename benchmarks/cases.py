@@ -100,7 +100,7 @@ def lock_peers(work: Path, runs: int) -> Iterator[Row]:
     folder = project(work / "peers", SMALL)
     cache = work / "peers-cache"
     ours = _envctl(folder, cache, "lock", before=_empty(cache, folder / "profiles" / "locked"))
-    others = peers(work / "peers-tools", SMALL, CUTOFF)
+    others = peers(work / "peers-tools", SMALL)
     figures = compare([ours, *others], min(runs, 2))
     for other in figures[1:]:
         yield _row(f"`lock`, 12-package stack, nothing cached, beside {other.name}", [figures[0], other], "4x faster")

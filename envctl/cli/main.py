@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from typing import Any, NoReturn
 
@@ -13,7 +14,7 @@ from envctl import __version__
 from envctl.cli.context import Settings
 from envctl.errors import EnvctlError
 
-INTERRUPTED, BROKEN_PIPE = 130, 141  # 128 and the signal's number, as shells have it
+BROKEN_PIPE = 141  # 128 and the signal's number, as shells have it
 
 # Name of the command -> its one line of help. The module is `envctl.cli.<name>`, loaded only when it is run.
 COMMANDS = {
@@ -75,9 +76,28 @@ def main(ctx: click.Context, directory: str, quiet: bool, verbose: bool, no_prog
     ctx.obj = Settings.of(directory, quiet=quiet, verbose=verbose, progress=not no_progress, color=color)
 
 
+class Interrupted(BaseException):
+    """A signal that asks this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def run(args: list[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
+    for number, unset in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+        if signal.getsignal(number) is unset:  # what was set to be ignored stays ignored
+            signal.signal(number, _end)
     sys.exit(invoke(sys.argv[1:] if args is None else args))
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    # Threads wait for programs that know nothing of a signal that came to this process alone.
+    process = sys.modules.get("envctl.system.process")
+    if process is not None:
+        process.end_all()
+    raise Interrupted(number)
 
 
 def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind of end
@@ -98,9 +118,11 @@ def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind
         if context is not None and "hint:" not in error.format_message():
             _say(f"hint: `{context.command_path} --help`")
         return 2
-    except (KeyboardInterrupt, click.Abort):
-        _say("interrupted: nothing was left half-written")
-        return INTERRUPTED
+    except (KeyboardInterrupt, click.Abort, Interrupted) as error:
+        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+        after = "\n" if number == signal.SIGINT and sys.stderr.isatty() else ""  # behind the terminal's own ^C
+        _say(f"{after}{'interrupted' if number == signal.SIGINT else 'terminated'}: nothing was left half-written")
+        return 128 + number
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE

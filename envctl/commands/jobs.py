@@ -12,6 +12,7 @@ import msgspec
 from envctl import profile
 from envctl.errors import InvalidFile, UsageError
 from envctl.lockfile.read import parse_lockfile
+from envctl.lockfile.rules import problems
 from envctl.lockfile.seal import intact
 from envctl.lockfile.settle import Settled, settle
 from envctl.lockfile.stale import Reason, reasons
@@ -22,8 +23,7 @@ from envctl.model.profile import Inputs
 from envctl.model.target import Target
 from envctl.system import files
 
-FILE_LIMIT = 64 * 2**30
-LONGEST_VERSION = 100
+_LONGEST_VERSION = 100
 
 
 class LockOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ class LockOptions(msgspec.Struct, frozen=True, kw_only=True):
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One target. `stale` says why it must be resolved; empty for a fresh one. `cutoff`: moment, and who decided it.
 
-    `intact`: the previous lockfile is as envctl wrote it; of any other only the pins are taken over, as wishes.
+    `intact`: the previous lockfile is as envctl wrote it; of any other the installer is not taken over.
     """
 
     target: Target
@@ -73,7 +73,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
             pins = {package.name: package.version for package, _ in self.previous.select(platform)}
         except ValueError:
             pins = {package.name: package.version for package in self.previous.packages}
-        return pins if self.intact else {name: version for name, version in pins.items() if _is_pin(name, version)}
+        return {name: version for name, version in pins.items() if _is_pin(name, version)}
 
 
 def _is_pin(name: str, version: str) -> bool:
@@ -81,7 +81,8 @@ def _is_pin(name: str, version: str) -> bool:
     from packaging.version import InvalidVersion, Version
 
     try:
-        return len(version) <= LONGEST_VERSION and bool(Version(version)) and canonicalize_name(name, validate=True) == name
+        Version(version if len(version) <= _LONGEST_VERSION else "")
+        return canonicalize_name(name, validate=True) == name
     except (InvalidName, InvalidVersion):
         return False
 
@@ -117,6 +118,7 @@ def prepare(
     stale: tuple[Reason, ...] = (Reason(str(target.lockfile), "is missing"),)
     if previous is not None:
         stale = tuple(reasons(target, previous, inputs, settled, intact=whole))
+        whole = whole and not (stale and problems(previous))
     if not settled.complete():
         kept = previous.envctl.python.version if previous is not None and not options.upgrade else ""
         version = settled.python.version

@@ -15,8 +15,8 @@ from envctl.errors import InvalidFile
 from envctl.lockfile.changes import Change, changes
 from envctl.model.lockfile import Lockfile
 from envctl.model.platform import Platform
-from envctl.model.target import Target
-from envctl.system.files import write_atomically
+from envctl.model.target import PROFILES, Target
+from envctl.system.files import exclusive, sweep, write_atomically
 
 
 class PlatformResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +60,18 @@ def lock(project: Path, names: Sequence[str], options: LockOptions, ports: Ports
     """
     started = time.monotonic()
     targets = wanted(project, names)
+    if options.dry_run:
+        return _lock(project, targets, options, ports, started)
+    with exclusive(project / PROFILES, lambda: ports.waiting("for another envctl that locks here")):
+        for target in targets:
+            for file in (target.lockfile, target.dockerfile, target.dockerignore):
+                sweep(project / file)
+        return _lock(project, targets, options, ports, started)
+
+
+def _lock(
+    project: Path, targets: Sequence[Target], options: LockOptions, ports: Ports, started: float
+) -> LockResult:
     now = ports.now()
     jobs = [prepare(project, t, options, now=now, python_release=ports.python_release) for t in targets]
     open_jobs = [job for job in jobs if job.stale or options.moves]

@@ -11,14 +11,18 @@ import msgspec
 
 from envctl.commands.jobs import Job, LockOptions
 from envctl.commands.resolving import Unit, resolve_jobs
+from envctl.errors import IndexFailed
 from envctl.lockfile.assemble import Sets, assemble
 from envctl.lockfile.cuda import check_cuda
 from envctl.lockfile.policy import check_hooks, check_overlaps, check_python
+from envctl.lockfile.rules import problems
 from envctl.model.lockfile import Installer, Lockfile, Wheel
 from envctl.model.manifest import Manifest
 from envctl.model.resolution import Candidate, Resolution, Resolved
 from envctl.resolve.choose import choose
 from envctl.resolve.interface import Resolver
+
+_ASK_INDEX = "whoever runs the index can mend it; a version with other files may do meanwhile"
 
 
 class Read(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +42,10 @@ class Ports(Protocol):
     @property
     def resolver(self) -> Resolver:
         """The resolver."""
+        ...
+
+    def waiting(self, what: str) -> None:
+        """Say what is waited for."""
         ...
 
     def now(self) -> datetime:
@@ -91,6 +99,11 @@ def make_lockfiles(jobs: Sequence[Job], siblings: Sequence[Job], options: LockOp
             cutoff=job.cutoff,
             installer=found[job.target],
         )
+        found = problems(lockfile)
+        if found:
+            raise IndexFailed(
+                f"{job.target}: the index says what cannot stand in a lockfile", details=found[:5], hint=_ASK_INDEX
+            )
         warnings = check_hooks(job.inputs, lockfile.envctl.hooks, job.previous)
         locked.append(Locked(job, lockfile, tuple(warnings)))
     return locked

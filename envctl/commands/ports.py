@@ -59,6 +59,10 @@ class SystemPorts:
         """uv."""
         return self._resolver
 
+    def waiting(self, what: str) -> None:
+        """Show it where progress is shown."""
+        self._progress(f"waiting {what}", 0, 0)
+
     def now(self) -> datetime:
         """This moment, in UTC, whole seconds."""
         return datetime.now(timezone.utc).replace(microsecond=0)

@@ -12,17 +12,15 @@ from pathlib import Path
 import msgspec
 
 import envctl
-from envctl.commands.locate import find_lockfile, locked_targets
-from envctl.commands.manifests import ManifestSources
 from envctl.errors import InvalidFile, UsageError
-from envctl.inventory.venv import Venv
+from envctl.inventory.venv import Reading, Venv
 from envctl.model.finding import LockReference, Report, Severity, Subject, Verdict, Verification
 from envctl.model.inventory import Inventory
 from envctl.model.lockfile import Lockfile
+from envctl.model.platform import Platform
 from envctl.model.target import LOCKED
 from envctl.system.files import read_bytes
 from envctl.system.machine import host
-from envctl.verify.compare import compare
 
 _VENV = Path(".venv")
 _EXIT = {Verdict.OK: 0, Verdict.CHANGED: 1, Verdict.UNTRUSTED: 1, Verdict.UNVERIFIABLE: 7}
@@ -59,17 +57,21 @@ def verify(
     """
     start = time.monotonic()
     environ = os.environ if environ is None else environ
-    place, lockfile = _lockfile(project, target)
-    root, shown = _locate(project, venv, environ)
-    platform = host()
-    if str(platform) not in lockfile.envctl.platforms:
-        raise UsageError(
-            f"{lockfile.target} is not locked for {platform}",
-            expected=f"one of {', '.join(lockfile.envctl.platforms)}",
-            hint=f'add "{platform}" to platforms in profiles/{lockfile.envctl.profile}.toml, then `envctl lock`',
-        )
     step("reading the environment")
-    inventory = Venv(root, environ, shown).take()
+    try:
+        root, shown = _locate(project, venv, environ)
+        reading = Reading(Venv(root, environ, shown))
+    except UsageError:
+        _lockfile(project, target)  # where the lockfile is missing too, that is said first
+        raise
+    with reading:
+        # Other processes hash: what takes this one's time comes now.
+        from envctl.commands.manifests import ManifestSources
+        from envctl.verify.compare import compare
+
+        place, lockfile = _lockfile(project, target)
+        platform = _platform(lockfile)
+        inventory = reading.finish()
     step("comparing")
     with ManifestSources(lockfile, inventory, fetched=fetched, offline=offline) as sources:
         found = compare(
@@ -104,7 +106,21 @@ def exit_code(report: Report) -> int:
     return _EXIT[report.verdict]
 
 
+def _platform(lockfile: Lockfile) -> Platform:
+    """This machine's; UsageError where the lockfile is not for it."""
+    platform = host()
+    if str(platform) not in lockfile.envctl.platforms:
+        raise UsageError(
+            f"{lockfile.target} is not locked for {platform}",
+            expected=f"one of {', '.join(lockfile.envctl.platforms)}",
+            hint=f'add "{platform}" to platforms in profiles/{lockfile.envctl.profile}.toml, then `envctl lock`',
+        )
+    return platform
+
+
 def _lockfile(project: Path, target: str | None) -> tuple[Path, Lockfile]:
+    from envctl.commands.locate import find_lockfile, locked_targets
+
     if target is not None:
         return find_lockfile(project, target)
     known = locked_targets(project)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from envctl.inventory import recompiler
-from envctl.inventory.workers import processors, share
+from envctl.inventory.workers import Workers, processors
 from envctl.model.inventory import Bytecode
 
 _BATCH = 8
@@ -54,14 +54,10 @@ def recompile(tasks: Sequence[Task], interpreter: str, *, workers: int | None = 
 
 
 def _round(tasks: Sequence[Task], interpreter: str, workers: int, size: int) -> dict[bytes, Bytecode]:
-    output = share(
-        Path(recompiler.__file__),
-        b"".join(task.fields() for task in tasks),
-        -(-len(tasks) // size),
-        workers=workers,
-        arguments=[str(size)],
-        interpreter=interpreter,
-    )
+    script = Path(recompiler.__file__)
+    with Workers(script, workers, arguments=[str(size)], interpreter=interpreter) as running:
+        running.begin(b"".join(task.fields() for task in tasks), -(-len(tasks) // size))
+        output = running.answers()
     known = {status.value: status for status in Bytecode}
     found = {}
     for line in output.decode("ascii", "replace").split("\n")[:-1]:

@@ -73,20 +73,14 @@ def answer(path: bytes) -> str:
     return f"!{reason}"
 
 
-def take(numbers: int, batches: list[list[bytes]]) -> dict[int, list[str]]:
-    """Hash batches, the number of each taken from the file that all workers share, until none is left."""
-    answers = {}
+def main() -> None:
+    """Answer the batches that this worker gets hold of."""
+    work, numbers = int(sys.argv[1]), int(sys.argv[2])
+    sys.stdin.buffer.read()
+    batches = [batch.split(b"\0") for batch in os.pread(work, os.fstat(work).st_size, 0).split(b"\0\0")]
     while number := os.read(numbers, 4):
         batch = int.from_bytes(number, "little")
-        answers[batch] = [answer(path) for path in batches[batch]]
-    return answers
-
-
-def main() -> None:
-    """The script's side of `envctl.inventory.hashing`."""
-    listing = os.pread(0, os.fstat(0).st_size, 0)
-    batches = [batch.split(b"\0") for batch in listing.split(b"\0\0")]
-    for batch, answers in take(int(sys.argv[1]), batches).items():
+        answers = [answer(path) for path in batches[batch]]
         os.write(1, "\n".join([str(batch), *answers, "", ""]).encode("utf-8", "replace"))
 
 

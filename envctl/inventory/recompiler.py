@@ -1,7 +1,7 @@
 """Compare bytecode with its source by compiling again. Standard library only; run by an isolated interpreter.
 
 The script is a worker (`workers.py`). Its listing is tasks of five fields, each ended by NUL: the `.pyc`, its source,
-the sha256 of each, and the optimisation level. Its second argument is the number of tasks in a batch; it answers each
+the sha256 of each, and the optimisation level. Its own argument is the number of tasks in a batch; it answers each
 task with a line `<task> <status>`. Bytecode is what an attacker may have written: loading it can end the process.
 """
 
@@ -179,9 +179,10 @@ def main() -> None:
     """The script's side of `envctl.inventory.bytecode`."""
     _confine()
     gc.disable()  # compiling makes no cycles worth looking for, and looking takes a tenth of the time
-    fields = os.pread(0, os.fstat(0).st_size, 0).split(b"\0")[:-1]
+    work, numbers, size = map(int, sys.argv[1:4])
+    sys.stdin.buffer.read()
+    fields = os.pread(work, os.fstat(work).st_size, 0).split(b"\0")[:-1]
     tasks = [fields[i : i + _FIELDS] for i in range(0, len(fields), _FIELDS)]
-    numbers, size = int(sys.argv[1]), int(sys.argv[2])
     learned = Learned()
     while number := os.read(numbers, 4):
         first = int.from_bytes(number, "little") * size

@@ -8,12 +8,13 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import TracebackType
 
 import msgspec
 
 from envctl.errors import UsageError
 from envctl.inventory.bytecode import Task, recompile
-from envctl.inventory.hashing import hash_files
+from envctl.inventory.hashing import Hashing
 from envctl.inventory.interpreter import Compiler, inspect, read_config
 from envctl.model.inventory import Bytecode, Entry, Interpreter, Inventory, Kind, Problem
 
@@ -31,6 +32,7 @@ VARIABLES = (
     "DYLD_LIBRARY_PATH",
 )
 _CONFIG = "pyvenv.cfg"
+_FORMAT, _BITS = 0o170000, 0o7777
 _TEXT = 64 * 2**20
 _SCRIPT = 256 * 2**10
 _SITE = re.compile(r"lib/python(\d+\.\d+)t?/site-packages")
@@ -51,8 +53,21 @@ class Venv(msgspec.Struct, frozen=True):
 
     def take(self) -> Inventory:
         """The inventory; UsageError when there is no virtual environment."""
-        root = os.path.abspath(self.root)
-        shown = self.shown or self.root
+        with Reading(self) as reading:
+            return reading.finish()
+
+
+class Reading:
+    """An environment that is being read: other processes hash its files, this one can do something else meanwhile.
+
+    Raises:
+        UsageError: there is no virtual environment.
+    """
+
+    def __init__(self, venv: Venv) -> None:
+        self._environ = venv.environ
+        self._root = root = os.path.abspath(venv.root)
+        shown = venv.shown or venv.root
         if not os.path.isdir(root):
             raise UsageError("there is no such folder", file=shown, hint="`envctl sync` makes the environment")
         if not os.path.lexists(os.path.join(root, _CONFIG)):
@@ -62,37 +77,60 @@ class Venv(msgspec.Struct, frozen=True):
                 found="no pyvenv.cfg",
                 hint="name one with `--venv DIR`, or make it with `envctl sync`",
             )
-        return _take(root, self.environ)
+        self._hashing = Hashing()
+        try:
+            self._tree = _walk(root)
+            places = {os.fsencode(f"{root}/{path}"): size for path, (_, size) in self._tree.files.items()}
+            places.update((os.fsencode(real), size) for real, size in self._tree.behind.values())
+            self._hashing.begin(list(places.items()))
+        except BaseException:
+            self._hashing.__exit__(None, None, None)
+            raise
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the processes that hash."""
+        self._hashing.__exit__(kind, error, trace)
+
+    def finish(self) -> Inventory:
+        """The inventory, when everything is hashed."""
+        root, tree = self._root, self._tree
+        entries, problems = _hashed(root, tree, self._hashing.finish())
+        texts = _texts(root, entries, problems)
+        config, repeated = read_config(texts.get(_CONFIG, b""))
+        copied = any(_PYTHON.fullmatch(path) for path in tree.files if path.startswith("bin/"))
+        interpreter, compilers = inspect(Path(root), config, copied=copied)
+        return Inventory(
+            root=root,
+            real_root=os.path.realpath(root),
+            interpreter=interpreter,
+            site=_site(entries, interpreter),
+            config=config,
+            config_repeated=repeated,
+            entries=entries,
+            texts=texts,
+            bytecode=_bytecode(root, entries, interpreter, compilers),
+            problems=tuple(sorted(problems, key=lambda problem: problem.path)),
+            mounts=tuple(_mounts(os.path.realpath(root))),
+            variables={name: self._environ[name] for name in VARIABLES if self._environ.get(name)},
+        )
 
 
-def _take(root: str, environ: Mapping[str, str]) -> Inventory:
-    entries, behind, problems = _walk(root)
-    _hash(root, entries, behind, problems)
-    texts = _texts(root, entries, problems)
-    config, repeated = read_config(texts.get(_CONFIG, b""))
-    copied = any(entry.kind is Kind.FILE and _PYTHON.fullmatch(path) for path, entry in entries.items())
-    interpreter, compilers = inspect(Path(root), config, copied=copied)
-    return Inventory(
-        root=root,
-        real_root=os.path.realpath(root),
-        interpreter=interpreter,
-        site=_site(entries, interpreter),
-        config=config,
-        config_repeated=repeated,
-        entries=entries,
-        texts=texts,
-        bytecode=_bytecode(root, entries, interpreter, compilers),
-        problems=tuple(sorted(problems, key=lambda problem: problem.path)),
-        mounts=tuple(_mounts(os.path.realpath(root))),
-        variables={name: environ[name] for name in VARIABLES if environ.get(name)},
-    )
+class _Tree(msgspec.Struct):
+    """What a walk found: regular files (mode, size), everything else, what is behind links, what was unreadable."""
+
+    files: dict[str, tuple[int, int]]
+    others: dict[str, Entry]
+    behind: dict[str, tuple[str, int]]
+    problems: list[Problem]
 
 
-def _walk(root: str) -> tuple[dict[str, Entry], dict[str, tuple[str, int]], list[Problem]]:
-    """Every entry below the root; for links to regular files, place and size of what is behind; what was unreadable."""
-    entries: dict[str, Entry] = {}
-    behind: dict[str, tuple[str, int]] = {}
-    problems: list[Problem] = []
+def _walk(root: str) -> _Tree:
+    tree = _Tree({}, {}, {}, [])
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -100,48 +138,49 @@ def _walk(root: str) -> tuple[dict[str, Entry], dict[str, tuple[str, int]], list
             with os.scandir(f"{root}/{folder}") as found:
                 for item in found:
                     path = folder + item.name
-                    entry = _entry(item)
-                    entries[path] = entry
+                    status = item.stat(follow_symlinks=False)
+                    mode = status.st_mode
+                    if mode & _FORMAT == stat.S_IFREG:
+                        tree.files[path] = mode & _BITS, status.st_size
+                        continue
+                    tree.others[path] = entry = _other(item.path, mode)
                     if entry.kind is Kind.FOLDER:
                         folders.append(path + "/")
                     elif entry.real is not None and os.path.isfile(entry.real) and not _PYTHON.fullmatch(path):
-                        behind[path] = entry.real, os.path.getsize(entry.real)
+                        tree.behind[path] = entry.real, os.path.getsize(entry.real)
         except OSError as error:
-            problems.append(Problem(folder.rstrip("/") or ".", error.strerror or str(error)))
-    return entries, behind, problems
+            tree.problems.append(Problem(folder.rstrip("/") or ".", error.strerror or str(error)))
+    return tree
 
 
-def _entry(item: os.DirEntry[str]) -> Entry:
-    status = item.stat(follow_symlinks=False)
-    kind = stat.S_IFMT(status.st_mode)
-    mode = stat.S_IMODE(status.st_mode)
-    if kind == stat.S_IFREG:
-        return Entry(Kind.FILE, mode, status.st_size)
+def _other(place: str, status: int) -> Entry:
+    kind, mode = status & _FORMAT, status & _BITS
     if kind == stat.S_IFDIR:
         return Entry(Kind.FOLDER, mode)
     if kind == stat.S_IFLNK:
-        real = os.path.realpath(item.path)
-        return Entry(Kind.LINK, mode, link=os.readlink(item.path), real=real if os.path.exists(real) else None)
+        real = os.path.realpath(place)
+        return Entry(Kind.LINK, mode, link=os.readlink(place), real=real if os.path.exists(real) else None)
     special = {stat.S_IFIFO: Kind.FIFO, stat.S_IFSOCK: Kind.SOCKET}
     return Entry(special.get(kind, Kind.DEVICE), mode)
 
 
-def _hash(root: str, entries: dict[str, Entry], behind: Mapping[str, tuple[str, int]], problems: list[Problem]) -> None:
-    """Fill in the hashes; what could not be hashed becomes a problem."""
-    places = {os.fsencode(f"{root}/{path}"): entry.size for path, entry in entries.items() if entry.kind is Kind.FILE}
-    places.update((os.fsencode(real), size) for real, size in behind.values())
-    answers = hash_files(list(places.items()))
-    for path, entry in entries.items():
-        if entry.kind is Kind.FILE:
-            answer = answers[os.fsencode(f"{root}/{path}")]
-        elif path in behind:
-            answer = answers[os.fsencode(behind[path][0])]
+def _hashed(root: str, tree: _Tree, answers: Mapping[bytes, str]) -> tuple[dict[str, Entry], list[Problem]]:
+    """Every entry with its hash; what could not be hashed becomes a problem."""
+    entries, problems = dict(tree.others), list(tree.problems)
+    for path, (mode, size) in tree.files.items():
+        answer = answers[os.fsencode(f"{root}/{path}")]
+        if answer.startswith("!"):
+            problems.append(Problem(path, answer[1:]))
+            entries[path] = Entry(Kind.FILE, mode, size)
         else:
-            continue
+            entries[path] = Entry(Kind.FILE, mode, size, answer)
+    for path, (real, _) in tree.behind.items():
+        answer = answers[os.fsencode(real)]
         if answer.startswith("!"):
             problems.append(Problem(path, answer[1:]))
         else:
-            entries[path] = msgspec.structs.replace(entry, sha256=answer)
+            entries[path] = msgspec.structs.replace(entries[path], sha256=answer)
+    return entries, problems
 
 
 def _texts(root: str, entries: Mapping[str, Entry], problems: list[Problem]) -> dict[str, bytes]:

@@ -1,8 +1,8 @@
 """Worker processes that neither the caller's variables nor anything in an environment can sway.
 
-They are isolated interpreters that run one standard-library-only script each. All share three files: the listing of the
-work (standard input, read with pread), the numbers of its batches (each worker takes the next four bytes, since they
-share the position), and the answers (standard output).
+They are isolated interpreters that run one standard-library-only script each. All share three files, passed as
+descriptors: the listing of the work (read with pread), the numbers of its batches (each worker takes the next four
+bytes, since they share the position), and standard output for the answers. Standard input says when to begin: it ends.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from types import TracebackType
 
 # -I: no PYTHON* variables, no user site, no script folder on the path; -S: no site module, so no .pth files.
 FLAGS = ("-I", "-S", "-B", "-W", "ignore")
@@ -38,58 +38,61 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def share(
-    script: Path,
-    listing: bytes,
-    batches: int,
-    *,
-    workers: int,
-    arguments: Sequence[str] = (),
-    interpreter: str | None = None,
-    meanwhile: Callable[[int], None] | None = None,
-) -> bytes:
-    """Let workers share a listing; what they answered, in no order.
+class Workers:
+    """Workers that start at once, so that they are there when the work is known.
 
     A worker that dies, or cannot be started, leaves its batch unanswered: the caller looks for what is missing.
-
-    Args:
-        batches: how many batches the listing has; workers take their numbers from 0.
-        meanwhile: called with the descriptor of the numbers, to work on them in this process too.
     """
-    command = [interpreter or own_interpreter(), *FLAGS, str(script)]
-    running: list[subprocess.Popen[bytes]] = []
-    with (
-        tempfile.TemporaryFile() as work,
-        tempfile.TemporaryFile() as numbers,
-        tempfile.TemporaryFile() as answers,
-    ):
-        work.write(listing)
-        work.flush()
-        numbers.write(b"".join(number.to_bytes(4, "little") for number in range(batches)))
-        numbers.flush()
-        os.lseek(numbers.fileno(), 0, os.SEEK_SET)
-        try:
-            with contextlib.suppress(OSError):  # no such interpreter, no more processes: nothing is answered
-                for _ in range(workers):
-                    running.append(_start([*command, str(numbers.fileno()), *arguments], work, numbers, answers))
-            if meanwhile is not None:
-                meanwhile(numbers.fileno())
-            for worker in running:
+
+    def __init__(
+        self, script: Path, count: int, *, arguments: Sequence[str] = (), interpreter: str | None = None
+    ) -> None:
+        self._listing, self._numbers, self._answers = (tempfile.TemporaryFile() for _ in range(3))
+        self._running: list[subprocess.Popen[bytes]] = []
+        descriptors = (self._listing.fileno(), self._numbers.fileno())
+        command = [interpreter or own_interpreter(), *FLAGS, str(script), *map(str, descriptors), *arguments]
+        with contextlib.suppress(OSError):  # no such interpreter, no more processes: nothing is answered
+            for _ in range(count):
+                self._running.append(
+                    subprocess.Popen(
+                        command,
+                        env=clean_environment(),
+                        pass_fds=descriptors,
+                        stdin=subprocess.PIPE,
+                        stdout=self._answers,
+                        stderr=subprocess.DEVNULL,
+                    )
+                )
+
+    def begin(self, listing: bytes, batches: int) -> None:
+        """Let them share the listing; they take the numbers of its batches, from 0."""
+        self._listing.write(listing)
+        self._listing.flush()
+        self._numbers.write(b"".join(number.to_bytes(4, "little") for number in range(batches)))
+        self._numbers.flush()
+        os.lseek(self._numbers.fileno(), 0, os.SEEK_SET)
+        for worker in self._running:
+            if worker.stdin is not None:
+                worker.stdin.close()
+
+    def answers(self) -> bytes:
+        """Wait for all; what they answered, in no order."""
+        for worker in self._running:
+            worker.wait()
+        return os.pread(self._answers.fileno(), os.fstat(self._answers.fileno()).st_size, 0)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End those that still run."""
+        for worker in self._running:
+            if worker.stdin is not None:
+                worker.stdin.close()
+            if worker.poll() is None:
+                worker.kill()
                 worker.wait()
-        finally:
-            for worker in running:
-                if worker.poll() is None:
-                    worker.kill()
-                    worker.wait()
-        return os.pread(answers.fileno(), os.fstat(answers.fileno()).st_size, 0)
-
-
-def _start(command: Sequence[str], work: IO[bytes], numbers: IO[bytes], answers: IO[bytes]) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        command,
-        env=clean_environment(),
-        pass_fds=(numbers.fileno(),),
-        stdin=work,
-        stdout=answers,
-        stderr=subprocess.DEVNULL,
-    )
+        for file in (self._listing, self._numbers, self._answers):
+            file.close()

@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _VERSION = re.compile(r"(?=.{1,100}\Z)[A-Za-z0-9][A-Za-z0-9.!+_-]*")
 _WHEEL = re.compile(r"(?P<name>[^-/\\]+)-(?P<version>[^-/\\]+)(?:-\d[^-/\\]*)?-[^-/\\]+-[^-/\\]+-[^-/\\]+\.whl")
 _PYTHON = re.compile(r"3\.[0-9]{1,3}\.[0-9]{1,3}(?:(?:a|b|rc)[0-9]{1,3})?")
-_URL = re.compile(r"[!-~]+")
+_URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")  # RFC 3986
 # The only markers that envctl writes. Any other could hold on one machine and not on the next.
 _PLACE = r"(?:sys_platform == '[a-z]+' and )?platform_machine == '[a-z0-9_]+'"
 _MARKER = re.compile(rf"{_PLACE}(?: or {_PLACE})*")
@@ -55,6 +55,14 @@ def _head(lockfile: Lockfile) -> Iterator[str]:
         yield "environments are not those of tool.envctl.platforms"
     if set(envctl.package_set) != set(envctl.platforms):
         yield "tool.envctl.package-set does not name the platforms of tool.envctl.platforms"
+    installer = envctl.installer
+    if installer is not None and (
+        installer.name != "uv"
+        or not _VERSION.fullmatch(installer.version)
+        or set(installer.sha256) != set(envctl.platforms)
+        or not all(_HEX.fullmatch(digest) for digest in installer.sha256.values())
+    ):
+        yield "tool.envctl.installer is not a version of uv with the sha256 of each platform's wheel"
     for what, digest in [("inputs", envctl.inputs), *(("package-set", d) for d in envctl.package_set.values())]:
         if not _DIGEST.fullmatch(digest):
             yield f"tool.envctl.{what} holds {digest!r}, not sha256:<64 hex digits>"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
 import os
+import signal
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from envctl.errors import InvalidFile, ToolFailed, UsageError
@@ -56,22 +59,28 @@ def write_atomically(files: Mapping[Path, bytes], *, durable: bool = True) -> No
 
     Caches, whose entries prove themselves when they are read, need not be `durable`: nothing waits for the disk.
 
-    Modes follow the umask, as an editor's would. Missing folders are made.
+    Modes follow the umask, as an editor's would. Missing folders are made. No signal comes between the renames.
     """
     staged: list[tuple[Path, Path]] = []
     try:
-        for path, data in files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-            staged.append((Path(name), path))
-            with os.fdopen(descriptor, "wb") as file:
+        with contextlib.ExitStack() as written:  # closed when all is renamed: an open file is one that is in use
+            for path, data in files.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if path.is_dir() and not path.is_symlink():
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+                descriptor, temporary = _temporary(path)
+                staged.append((temporary, path))
+                file = written.enter_context(os.fdopen(descriptor, "wb"))
                 file.write(data)
                 file.flush()
                 os.fchmod(file.fileno(), 0o666 & ~_umask())
                 if durable:
                     os.fsync(file.fileno())
-        for temporary, path in staged:
-            temporary.replace(path)
+                if os.name == "nt":  # where an open file cannot be renamed
+                    file.close()
+            with uninterrupted():
+                for temporary, path in staged:
+                    temporary.replace(path)
     except OSError as error:
         raise ToolFailed(
             "could not be written", file=error.filename2 or error.filename, found=error.strerror
@@ -80,6 +89,78 @@ def write_atomically(files: Mapping[Path, bytes], *, durable: bool = True) -> No
         for temporary, _ in staged:
             with contextlib.suppress(FileNotFoundError):
                 temporary.unlink()
+
+
+def _temporary(path: Path) -> tuple[int, Path]:
+    """A new file beside the path, open and locked, so that `sweep` tells it from what a killed process left."""
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        if _lock(descriptor) is not False and Path(name).exists():
+            return descriptor, Path(name)
+        os.close(descriptor)  # swept before it was locked
+
+
+def sweep(path: Path) -> None:
+    """Remove what a killed process left of writing this path: temporary files that nobody has open."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(left, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                if _lock(descriptor):
+                    left.unlink()
+            finally:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Only one process at a time, for as long as this is open; `waiting` is called where another one has it.
+
+    It ends with the process, however that ends. Where the file system knows no locks, there is none.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _lock(descriptor) is False:
+            waiting()
+            _lock(descriptor, wait=True)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, *, wait: bool = False) -> bool | None:
+    """Whether the file is ours now; False where another has it, None where that cannot be known."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM wait until this is closed. In other threads than the first, where none arrives, it is nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    ours = [number for number, handler in before.items() if handler is not None]
+    for number in ours:
+        signal.signal(number, lambda found, _: arrived.append(found))
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, before[number])
+        for found in arrived[:1]:
+            signal.raise_signal(found)
 
 
 _umask_lock = threading.Lock()

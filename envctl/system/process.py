@@ -21,6 +21,20 @@ class Finished(msgspec.Struct, frozen=True):
     stderr: str
 
 
+_running: set[subprocess.Popen[str]] = set()
+_ending = threading.Event()
+
+
+def end_all() -> None:
+    """End every program that runs, whatever thread waits for it, and start no other: this process is ending.
+
+    Safe to be called by a signal's handler.
+    """
+    _ending.set()
+    for process in list(_running):
+        process.terminate()
+
+
 def run(
     command: Sequence[str | Path],
     *,
@@ -44,6 +58,8 @@ def run(
         ToolFailed: it cannot be started, or ran longer than `timeout` (and was ended).
     """
     name = Path(command[0]).name
+    if _ending.is_set():
+        raise ToolFailed(f"{name} was not started, because envctl is ending")
     try:
         process = subprocess.Popen(
             [str(part) for part in command],
@@ -59,6 +75,9 @@ def run(
     except OSError as error:
         raise ToolFailed(f"{name} could not be started", found=error.strerror) from error
     with process:
+        _running.add(process)
+        if _ending.is_set():
+            process.terminate()
         try:
             if overhear is None:
                 stdout, stderr = process.communicate(stdin, timeout)
@@ -70,6 +89,8 @@ def run(
         except BaseException:
             process.kill()
             raise
+        finally:
+            _running.discard(process)
     return Finished(process.returncode, stdout, stderr)
 
 

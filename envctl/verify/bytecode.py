@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 
 from envctl.model.inventory import Bytecode, Kind
-from envctl.verify.world import World
+from envctl.model.record import bytecode_source
+from envctl.verify.makers import OWNER
+from envctl.verify.world import NOBODY, World
 
 _MESSAGES = {
     Bytecode.FOREIGN: ("bytecode-foreign", "is not what its source compiles to"),
@@ -25,9 +27,9 @@ def check(world: World) -> None:
     for path, status in world.inventory.bytecode.items():
         if path in world.owners:
             continue  # a wheel's own, counted in its content digest
-        owner = world.owners.get(source(path))
-        package = None if owner is None else owner
-        world.own(path, package or "nobody")
+        owner = world.owners.get(bytecode_source(path) or "")
+        package = None if owner in (None, OWNER, NOBODY) else owner
+        world.own(path, owner or NOBODY)
         if status in _MESSAGES:
             name, message = _MESSAGES[status]
             digest = world.sha256(path)
@@ -42,11 +44,5 @@ def check(world: World) -> None:
         world.report(name, f"{count} {message}", package=package, path=min(paths))
     for path, entry in world.inventory.entries.items():
         if path.endswith(".pyc") and entry.kind is not Kind.FOLDER and path not in world.owners:
-            world.own(path, "nobody")
+            world.own(path, NOBODY)
             world.report("bytecode-sourceless", "is loaded without a source", path=path)
-
-
-def source(path: str) -> str:
-    """The source of a path in a `__pycache__` folder."""
-    folder, _, name = path.rpartition("/")
-    return folder.removesuffix("__pycache__") + name.partition(".")[0] + ".py"

@@ -6,7 +6,7 @@ import posixpath
 
 from envctl.model.inventory import Entry, Kind
 from envctl.verify.makers import OWNER
-from envctl.verify.world import World
+from envctl.verify.world import NOBODY, World
 
 _CODE = (
     ".py",
@@ -47,8 +47,8 @@ def check(world: World) -> None:
 def _check_problems(world: World) -> None:
     for problem in world.inventory.problems:
         owner = world.owners.get(problem.path)
-        package = None if owner in (OWNER, "nobody") else owner
-        world.own(problem.path, "nobody")
+        package = None if owner in (OWNER, NOBODY) else owner
+        world.own(problem.path, NOBODY)
         world.report("unreadable", problem.reason, package=package, path=problem.path)
 
 
@@ -63,7 +63,7 @@ def _check_links(world: World) -> None:
         if owner is not None and entry.sha256 is not None and not inside:
             linked.append(path)
         elif owner is None or not inside:
-            world.own(path, "nobody")
+            world.own(path, NOBODY)
             where = entry.link or "nowhere"
             world.report("link-outside", f"leads to {where}", path=path, found=where)
     if linked:
@@ -77,7 +77,7 @@ def _check_links(world: World) -> None:
 def _check_kinds(world: World) -> None:
     for path, entry in world.inventory.entries.items():
         if entry.kind in (Kind.FIFO, Kind.SOCKET, Kind.DEVICE):
-            world.own(path, "nobody")
+            world.own(path, NOBODY)
             world.report("special-file", f"is a {entry.kind.value}", path=path)
 
 

@@ -14,7 +14,7 @@ import msgspec
 from envctl.model.finding import Severity
 from envctl.model.inventory import Kind
 from envctl.model.manifest import BIN, Manifest
-from envctl.model.record import RecordEntry, entry_point_scripts, is_bytecode
+from envctl.model.record import RecordEntry, bytecode_source, entry_point_scripts, is_bytecode
 from envctl.verify.packages import Installed, Pairing, claim, record
 from envctl.verify.scripts import Script, entry_point_bodies, entry_point_digest
 from envctl.verify.world import Manifests, World
@@ -47,7 +47,7 @@ def check(world: World, pairing: Pairing, manifests: Manifests) -> str:
     """Compare one package's files with the locked content digest; the content digest of what was found."""
     package, wheel, item = pairing.package, pairing.wheel, pairing.installed
     locked = package.content[wheel.name]
-    for path in item.is_note:
+    for path in item.notes:
         if path in world.inventory.entries:
             world.own(path, package.name)
     listing = _listing(world, item, package.name, wheel.name)
@@ -102,7 +102,7 @@ def equals(world: World, item: Installed, manifest: Manifest) -> bool:
         if found.files == manifest.files:
             _take(world, item.name, listing.places.values())
             _check_scripts(world, item.name, found, listing.places, listing.entry_points)
-            for path in item.is_note:
+            for path in item.notes:
                 if path in world.inventory.entries:
                     world.own(path, item.name)
             return True
@@ -115,22 +115,17 @@ def _listing(world: World, item: Installed, package: str, wheel: str) -> Listing
     if rows is None:
         return None
     entry_points = _entry_points(world, item)
-    notes = item.is_note
+    notes = item.notes
     placed = {place: row for row in rows if (place := world.recorded_place(row.path)) is not None}
     places = {}
     for place in placed:
-        if place in notes or (is_bytecode(place) and _source(place) in placed):
+        if place in notes or bytecode_source(place) in placed:
             continue
         if place.startswith(BIN) and place not in entry_points and _is_versioned(world, place, entry_points):
             world.own(place, package)
             continue
         places[world.manifest_path(place, package, wheel)] = place
     return Listing(places, placed, entry_points, len(rows) - len(placed))
-
-
-def _source(bytecode: str) -> str:
-    folder, _, name = bytecode.rpartition("/")
-    return folder.removesuffix("__pycache__") + name.partition(".")[0] + ".py"
 
 
 def _is_versioned(world: World, place: str, entry_points: Mapping[str, str]) -> bool:
@@ -304,10 +299,10 @@ def _check_record(world: World, package: str, item: Installed, listing: Listing)
         place
         for place, row in listing.rows.items()
         if row.sha256 is not None
+        and row.sha256 != world.sha256(place)
         and not place.startswith(BIN)
         and not is_bytecode(place)
-        and place not in item.is_note
-        and row.sha256 != world.sha256(place)
+        and place not in item.notes
     ]
     message = None
     if wrong:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from envctl.model.inventory import Kind
+from envctl.model.inventory import Entry, Kind
 from envctl.verify.makers import OWNER
-from envctl.verify.world import World, printable
+from envctl.verify.world import NOBODY, World, printable
 
 _CUSTOMIZE = re.compile(r"(?:sitecustomize|usercustomize)(?:/__init__)?(?:\.[^/]+)?\.(?:py|pyc|so)")
+_ENDINGS = (".pth", ".py", ".pyc", ".so")
 _SHOWN = 60
 
 
 def is_hook(name: str) -> bool:
     """Whether a path, relative to a site directory, runs at every start."""
-    return ("/" not in name and name.endswith(".pth")) or _CUSTOMIZE.fullmatch(name) is not None
+    if name.endswith(".pth"):
+        return "/" not in name
+    return "customize" in name and _CUSTOMIZE.fullmatch(name) is not None
 
 
 def check(world: World, allowed: frozenset[str]) -> None:
@@ -27,17 +31,15 @@ def check(world: World, allowed: frozenset[str]) -> None:
     recorded = {(hook.path, hook.digest.removeprefix("sha256:")) for hook in envctl.hooks}
     policy = envctl.policy.startup_hooks
     locked = {package.name for package in world.lockfile.packages}
-    for path, entry in sorted(world.inventory.entries.items()):
+    for path, entry in sorted(_hooks(world), key=lambda item: item[0]):
         name = path.removeprefix(world.site)
-        if not path.startswith(world.site) or entry.kind is Kind.FOLDER or not is_hook(name):
-            continue
         owner = world.owners.get(path)
         if owner == OWNER or owner in allowed:
             continue
         digest = entry.sha256
         if owner not in locked or digest is None:
             world.report("startup-hook-added", _what(world, path), path=path, found=_sha256(digest))
-            world.owners[path] = owner or "nobody"
+            world.owners[path] = owner or NOBODY
         elif (name, digest) not in recorded or (policy is not None and name not in policy):
             world.report(
                 "startup-hook-unlisted",
@@ -46,6 +48,18 @@ def check(world: World, allowed: frozenset[str]) -> None:
                 path=path,
                 found=_sha256(digest),
             )
+
+
+def _hooks(world: World) -> Iterator[tuple[str, Entry]]:
+    top = len(world.site)
+    for path, entry in world.inventory.entries.items():
+        if (
+            path.endswith(_ENDINGS)
+            and path.startswith(world.site)
+            and is_hook(path[top:])
+            and entry.kind is not Kind.FOLDER
+        ):
+            yield path, entry
 
 
 def _sha256(digest: str | None) -> str | None:

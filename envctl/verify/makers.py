@@ -20,7 +20,7 @@ import msgspec
 from envctl.model.inventory import Kind
 from envctl.verify.world import World
 
-OWNER = "environment"
+OWNER = "-environment"  # owns what belongs to the environment itself; no distribution has that name
 _TOKEN = re.compile(rb"__VENV_(DIR|NAME|PROMPT|BIN_NAME|PYTHON)__")
 _VENV = {b"DIR": "dir", b"NAME": "name", b"PROMPT": "prompt", b"BIN_NAME": "bin", b"PYTHON": "python"}
 _SAFE = re.compile(r"[\w .:@%+,=()\[\]/~-]*")

@@ -33,7 +33,7 @@ class Installed(msgspec.Struct, frozen=True):
         return self.folder.endswith(".dist-info")
 
     @property
-    def is_note(self) -> frozenset[str]:
+    def notes(self) -> frozenset[str]:
         """The paths of what installers write in their own way."""
         return frozenset(f"{self.folder}/{name}" for name in INSTALLER_FILES | SIGNATURES)
 

@@ -18,6 +18,7 @@ from envctl.verify.scripts import starters
 Manifests = Callable[[Package, Wheel], Manifest | None]
 Seeds = Callable[[str, str], Manifest | None]
 
+NOBODY = "-"  # owns what was reported already; no distribution has that name
 _SEPARATORS = re.compile(r"[-_.]+")
 _INCLUDES = re.compile(r"(include/site/python\d+\.\d+/)([^/]+)/")
 
@@ -128,7 +129,8 @@ class World:
                 if row.startswith(prefix + "/"):
                     return posixpath.normpath(row.removeprefix(prefix + "/"))
             return None
-        path = posixpath.normpath(self.site + row)
+        plain = "./" not in row and "//" not in row
+        path = self.site + row if plain else posixpath.normpath(self.site + row)
         if path.startswith("../") or path in ("..", "."):
             return None
         return "lib/" + path.removeprefix("lib64/") if self.lib64 and path.startswith("lib64/") else path
