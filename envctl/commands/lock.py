@@ -69,9 +69,7 @@ def lock(project: Path, names: Sequence[str], options: LockOptions, ports: Ports
         return _lock(project, targets, options, ports, started)
 
 
-def _lock(
-    project: Path, targets: Sequence[Target], options: LockOptions, ports: Ports, started: float
-) -> LockResult:
+def _lock(project: Path, targets: Sequence[Target], options: LockOptions, ports: Ports, started: float) -> LockResult:
     now = ports.now()
     jobs = [prepare(project, t, options, now=now, python_release=ports.python_release) for t in targets]
     open_jobs = [job for job in jobs if job.stale or options.moves]

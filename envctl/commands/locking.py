@@ -99,14 +99,18 @@ def make_lockfiles(jobs: Sequence[Job], siblings: Sequence[Job], options: LockOp
             cutoff=job.cutoff,
             installer=found[job.target],
         )
-        found = problems(lockfile)
-        if found:
-            raise IndexFailed(
-                f"{job.target}: the index says what cannot stand in a lockfile", details=found[:5], hint=_ASK_INDEX
-            )
+        _check_sense(job, lockfile)
         warnings = check_hooks(job.inputs, lockfile.envctl.hooks, job.previous)
         locked.append(Locked(job, lockfile, tuple(warnings)))
     return locked
+
+
+def _check_sense(job: Job, lockfile: Lockfile) -> None:
+    """What is written must be what every reader accepts, whatever an index says of its files."""
+    broken = problems(lockfile)
+    if broken:
+        what = f"{job.target}: the index says what cannot stand in a lockfile"
+        raise IndexFailed(what, details=broken[:5], hint=_ASK_INDEX)
 
 
 def _installer(job: Job, options: LockOptions, ports: Ports) -> Installer | None:

@@ -76,7 +76,7 @@ def _packages(lockfile: Lockfile) -> Iterator[str]:
         if not package.wheels:
             yield f"{package.name} {package.version} has no wheel"
         if package.marker is not None and not _MARKER.fullmatch(package.marker):
-            yield f"{package.name} {package.version} has a marker that is not about the platform: {package.marker[:60]!r}"
+            yield f"{package.name} {package.version} has a marker that is not about platforms: {package.marker[:60]!r}"
         surplus = package.content.keys() - {wheel.name for wheel in package.wheels}
         if surplus:
             yield f"{package.name} {package.version} has the content digest of {min(surplus)!r}, which it does not list"

@@ -145,7 +145,7 @@ def _lock(descriptor: int, *, wait: bool = False) -> bool | None:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C and SIGTERM wait until this is closed. In other threads than the first, where none arrives, it is nothing."""
+    """Ctrl-C and SIGTERM wait until this is closed. Threads other than the first, where none arrives, get nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from envctl.model.record import coding_of, said_again
+
 # pip 20 to 25.1 and others with distlib before 0.4
 _DISTLIB = """\
 # -*- coding: utf-8 -*-
@@ -87,10 +89,12 @@ class Script(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, text: bytes) -> Script | None:
         """Split a text; None where it does not begin with `#!`."""
-        if text.startswith(_SH + _EXEC):
-            command, arguments, rest = text[len(_SH + _EXEC) :].partition(_ARGUMENTS)
-            if arguments and b"\n" not in command and rest.startswith(_END):
-                return cls(_EXEC + command, rest[len(_END) :])
+        after, coding = said_again(text.removeprefix(_SH))
+        if text.startswith(_SH) and after.startswith(_EXEC):
+            command, arguments, rest = after[len(_EXEC) :].partition(_ARGUMENTS)
+            body = rest[len(_END) :]
+            if arguments and b"\n" not in command and rest.startswith(_END) and coding in (None, coding_of(body)):
+                return cls(_EXEC + command, body)
         first, newline, rest = text.partition(b"\n")
         return cls(first[2:], rest) if first.startswith(b"#!") and newline else None
 
@@ -112,9 +116,16 @@ def starters(prefixes: Iterable[str], minor: tuple[int, int] | None) -> frozense
         for prefix in prefixes:
             path = f"{prefix}/bin/{name}"
             escaped = path.replace("'", "'\"'\"'")
+            found.add(f"'''exec' {_printed(path)}")
             found |= {path, f"'''exec' {path}", f"'''exec' \"{path}\"", f"'''exec' '{escaped}'"}
-        found |= {f"'''exec' {beside}'{name}'" for beside in _BESIDE}
+        found |= {f"'''exec' {beside}{word}" for beside in _BESIDE for word in (f"'{name}'", _printed(name))}
     return frozenset(starter.encode("utf-8", "surrogateescape") for starter in found)
+
+
+def _printed(path: str) -> str:
+    """A word that only the shell spells out: how uv writes a path where the encoding of the script is not its own."""
+    codes = " ".join(f"'\\'0{byte:03o}" for byte in path.encode("utf-8", "surrogateescape"))
+    return f'"$(printf %b {codes})"'
 
 
 def entry_point_bodies(target: str) -> frozenset[bytes]:

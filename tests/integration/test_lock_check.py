@@ -42,7 +42,7 @@ def test_a_missing_lockfile_is_stale(locked):
         (f'base = "{BASE}"', f'base = "{BASE.replace("8f8f", "9f9f")}"', "image"),
         ('requirements = ["alpha"]', 'requirements = ["alpha", "beta"]', 'holds "beta"'),
         ('inputs = "sha256:', 'inputs = "sha256:0', "64 hex digits"),
-        ("source-date-epoch = 17", "source-date-epoch = 16", "Dockerfile"),
+        ("source-date-epoch = 17", "source-date-epoch = 16", "edited by hand"),
     ],
 )
 def test_an_edited_lockfile_is_found(locked, old, new, message):

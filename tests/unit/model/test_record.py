@@ -232,3 +232,21 @@ def test_only_the_word_python_right_behind_is_rewritten() -> None:
     assert is_python_script(b"#!python\n")
     assert is_python_script(b"#!pythonw -x\n")
     assert not is_python_script(b"#!/usr/bin/python\n")
+
+
+SAID_AGAIN = b"""#!/bin/sh
+# coding: %s
+'''exec' "$(dirname -- "$(realpath -- "$0")")"/"$(printf %%b '\\'0160 '\\'0171)" "$0" "$@"
+' '''
+# -*- coding: UTF-8 -*-
+print(1)
+"""
+
+
+def test_a_coding_line_that_the_installer_says_again_is_no_part_of_the_script():
+    assert without_interpreter_line(SAID_AGAIN % b"UTF-8") == b"# -*- coding: UTF-8 -*-\nprint(1)\n"
+
+
+@pytest.mark.parametrize("coding", [b"utf-7", b"latin-1", b"UTF-8\n# more"])
+def test_a_coding_line_that_the_script_does_not_say_is_none_of_the_installers(coding):
+    assert without_interpreter_line(SAID_AGAIN % coding) is None
