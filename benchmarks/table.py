@@ -16,8 +16,9 @@ what every release has to keep.
 """
 TAIL = """
 The index is asked over a network, so absolute times of `lock` say as much about that as about the tools; the ratio is
-what to look at. pip-compile runs without hashes, which take it minutes. PDM 2.29 is missing: it does not start with the
-libraries that its own requirements resolve to today. "Nothing cached" starts every tool with an empty cache folder of its own.
+what to look at. "Nothing cached" starts every tool with an empty cache folder of its own. pip-compile runs without
+hashes, which take it minutes. PDM 2.29 is missing: it does not start with the libraries that its own requirements
+resolve to today.
 """
 
 

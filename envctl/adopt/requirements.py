@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from envctl.adopt.adopted import Adopted, Left
 from envctl.errors import InvalidFile, UsageError
+from envctl.model.names import requirement_name
 from envctl.model.profile import Index
 from envctl.model.requirements import Line, parse
 from envctl.system.files import read_text
@@ -176,7 +177,7 @@ class _Reading:
         self.indexes.append(Index(name=unique, url=url, packages=packages, exclude_newer=newer))
 
     def done(self, source: str) -> Adopted:
-        asked = {_name(text) for text in self.dependencies}
+        asked = {requirement_name(text) for text in self.dependencies}
         for value, place in self.extra_urls:
             match = _TORCH_INDEX.search(urlsplit(value).path)
             torch = tuple(name for name in _TORCH if name in asked)
@@ -230,8 +231,3 @@ def _index_name(url: str) -> str:
 
 def _is_folder(text: str) -> bool:
     return text.startswith((".", "/", "~")) and not re.search(r"\.(?:whl|zip|tar\.gz)$", text)
-
-
-def _name(requirement: str) -> str:
-    match = re.match(r"[A-Za-z0-9._-]+", requirement)
-    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 _LARGEST = 1 << 20
-_PIN = re.compile(r'^name = "([^"]+)"$', re.MULTILINE)
+_PIN = re.compile(r'^\[\[packages\]\]\nname = "([^"]+)"$', re.MULTILINE)
 
 
 def targets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -34,7 +34,7 @@ def locks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
     return targets(ctx, param, incomplete)
 
 
-def packages(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def packages(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The pins of the targets that the command line names so far, or of all that are locked."""
     named = [str(value) for key in ("target", "targets") for value in _several(ctx.params.get(key))]
     slugs = {name.replace(":", "-") for name in named}
@@ -46,19 +46,19 @@ def packages(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
     return _items(sorted(found), incomplete)
 
 
-def codes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def codes(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The codes of findings."""
     from envctl.model.codes import CODES
 
     return _items((code.code for code in CODES.values()), incomplete.upper())
 
 
-def folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def folders(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Left to the shell."""
     return [_item(incomplete, "dir")]
 
 
-def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def files(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Left to the shell."""
     return [_item(incomplete, "file")]
 

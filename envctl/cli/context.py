@@ -8,15 +8,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
 from envctl.errors import UsageError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
 
 Progress = Callable[[str, int, int], None]
 
@@ -39,20 +35,11 @@ class Settings(NamedTuple):
         moving = progress and not quiet and sys.stderr.isatty()
         return cls(folder, quiet, verbose, moving, color)
 
-    def console(self, *, stderr: bool = False) -> Console:
-        """A rich console for one of the two streams; plain where it is piped or colour is refused."""
-        from rich.console import Console
-
-        colored = self.color == "always" or (self.color == "auto" and "NO_COLOR" not in os.environ)
-        return Console(
-            stderr=stderr,
-            force_terminal=True if self.color == "always" else None,
-            no_color=not colored,
-            highlight=False,
-            soft_wrap=True,
-            markup=False,
-            emoji=False,
-        )
+    def colored(self) -> bool:
+        """Whether results are coloured: as `--color` says, else on a terminal, unless NO_COLOR is set."""
+        if self.color != "auto":
+            return self.color == "always"
+        return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     @contextlib.contextmanager
     def working(self, what: str) -> Iterator[Progress]:
@@ -67,7 +54,8 @@ class Settings(NamedTuple):
         from rich.console import Console
         from rich.status import Status
 
-        console = Console(stderr=True, no_color=self.color == "never" or "NO_COLOR" in os.environ, highlight=False)
+        plain = self.color == "never" or (self.color == "auto" and bool(os.environ.get("NO_COLOR")))
+        console = Console(stderr=True, no_color=plain, highlight=False)
         status = Status(f"{what} …", console=console)
         timer = threading.Timer(0.5, status.start)
         timer.daemon = True

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings, print_json
 from envctl.cli.show import plain, size
 
@@ -16,18 +17,17 @@ if TYPE_CHECKING:
     from envctl.lockfile.diff import Diff
 
 SCHEMA = "envctl.diff/1"
-_NONE = "none"
 _LONG = 60
 
 
 @click.command(
     epilog="""\b
 Examples:
-  envctl diff demo:cpu demo:cuda                    two variants
-  envctl diff demo:cpu@HEAD~1 demo:cpu              what the last commit changed"""
+  envctl diff demo:cpu demo:cuda          two variants
+  envctl diff demo:cpu@HEAD~1 demo:cpu    what the last commit changed"""
 )
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", shell_complete=complete.locks)
+@click.argument("new", shell_complete=complete.locks)
 @click.option(
     "--format",
     "form",
@@ -128,7 +128,7 @@ def _text(result: Comparison) -> Iterator[str]:
     for mark, name, what, where in rows:
         yield plain(f"  {mark} {name.ljust(width)}  {what}" + (f"  ({where} only)" if where else ""))
     for title, changes in _groups(result.diff):
-        lines = [f"{_short(old)} -> {_short(new)}" for _, old, new in changes]
+        lines = [_move(old, new) for _, old, new in changes]
         if changes[0][0] == "":
             yield plain(f"  {title}: {lines[0]}")
             continue
@@ -146,10 +146,16 @@ def _sizes(diff: Diff) -> Iterator[str]:
             yield f"size on {row.platform}: {old} -> {new}"
 
 
+def _move(old: str | None, new: str | None) -> str:
+    if old is not None and new is not None:
+        return f"{_short(old)} -> {_short(new)}"
+    return f"{_short(new)}  new" if old is None else f"{_short(old)}  gone"
+
+
 def _short(value: str | None) -> str:
     """A value as a person compares it: digests by their first eight digits, long values cut."""
     if value is None:
-        return _NONE
+        return "none"
     import re
 
     text = re.sub(r"sha256:([0-9a-f]{8})[0-9a-f]{56}", r"sha256:\1", value)

@@ -6,25 +6,33 @@ from pathlib import Path
 
 import click
 
-from envctl.cli.context import Settings, pass_settings
+from envctl.cli import complete
+from envctl.cli.context import Settings, pass_settings, print_json
 from envctl.cli.show import plain
 
+SCHEMA = "envctl.dockerfile/1"
 _MOST_LINES = 20
 
 
 @click.command(
     epilog="""\b
 Examples:
-  envctl dockerfile demo:cpu                       print it
-  envctl dockerfile demo:cpu --check               in CI: exit 1 when the written one was edited"""
+  envctl dockerfile demo:cpu            print it
+  envctl dockerfile demo:cpu --check    exit 1 when the written one was edited"""
 )
-@click.argument("target")
+@click.argument("target", shell_complete=complete.targets)
 @click.option(
-    "-o", "--output", metavar="FILE", default="-", help="Write it there, its ignore file beside it; - prints."
+    "-o",
+    "--output",
+    metavar="FILE",
+    default="-",
+    shell_complete=complete.files,
+    help="Write it there, its ignore file beside it; - prints.",
 )
 @click.option("--check", is_flag=True, help="Exit 1 when the Dockerfile in profiles/locked is not this one.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
 @pass_settings
-def command(settings: Settings, target: str, output: str, check: bool) -> int:
+def command(settings: Settings, target: str, output: str, check: bool, form: str) -> int:
     """Render a target's Dockerfile from its lockfile alone: no network, no clock, no profile.
 
     `envctl lock` has written the same text to profiles/locked already; this shows or checks it.
@@ -36,20 +44,26 @@ def command(settings: Settings, target: str, output: str, check: bool) -> int:
     rendered = render(settings.directory, target)
     if check:
         found = differences(settings.directory, rendered)
-        return _show_check(rendered.target, found)
-    if output == "-":
-        click.echo(rendered.dockerfile, nl=False)
-    else:
-        path = settings.directory / output
-        write(path, rendered)
+        if form == "json":
+            print_json({"schema": SCHEMA, "target": rendered.target, "fresh": not found, "differences": found})
+        else:
+            _show_check(settings, rendered.target, found)
+        return 1 if found else 0
+    if output != "-":
+        write(settings.directory / output, rendered)
         settings.say(f"wrote {output} and {Path(output).name}.dockerignore")
+    if form == "json":
+        texts = {"dockerfile": rendered.dockerfile, "dockerignore": rendered.dockerignore}
+        print_json({"schema": SCHEMA, "target": rendered.target, **texts})
+    elif output == "-":
+        click.echo(rendered.dockerfile, nl=False)
     return 0
 
 
-def _show_check(target: str, found: dict[str, list[str]]) -> int:
+def _show_check(settings: Settings, target: str, found: dict[str, list[str]]) -> None:
     if not found:
         click.echo(f"fresh: the Dockerfile of {target} is what its lockfile renders to")
-        return 0
+        return
     click.echo(f"stale: {', '.join(found)}")
     for place, lines in found.items():
         if len(found) > 1:
@@ -58,5 +72,4 @@ def _show_check(target: str, found: dict[str, list[str]]) -> int:
             click.echo(f"  {plain(line)}")
         if len(lines) > _MOST_LINES:
             click.echo(f"  … and {len(lines) - _MOST_LINES} more lines")
-    click.echo(f"hint: `envctl lock {target}` writes them anew", err=True)
-    return 1
+    settings.say(f"hint: `envctl lock {target}` writes them anew")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envctl.cli import complete
 from envctl.cli.context import print_json
 
 if TYPE_CHECKING:
@@ -18,13 +19,16 @@ _WIDTH = 96
 @click.command(
     epilog="""\b
 Examples:
-  envctl explain ENV401          one code
-  envctl explain                 all of them"""
+  envctl explain ENV401    one code, or a name such as startup-hook-added
+  envctl explain           all of them, a line for each"""
 )
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=complete.codes)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
 def command(code: str | None, form: str) -> None:
-    """Say what a finding of `envctl verify` means and what to do."""
+    """Say what a finding of `envctl verify` means and what to do about it.
+
+    CODE is a finding's code or name; without it all are listed.
+    """
     from envctl.commands.explain import explain
 
     found = explain(code)

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 import click
 
+from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings, print_json
 
 
 @click.command(
     epilog="""\b
 Examples:
-  envctl fetch demo:cpu wheelhouse                          all platforms of the lockfile
-  envctl fetch demo:cpu wheelhouse --platform linux/arm64   one of them
-  envctl sync demo:cpu --from wheelhouse                    there, without a network"""
+  envctl fetch demo:cpu wheelhouse    then, without a network: `envctl sync --from`
+  envctl fetch datascience wheelhouse --platform linux/arm64    one platform of two"""
 )
-@click.argument("target")
-@click.argument("folder", metavar="DIR")
-@click.option("--platform", "platforms", multiple=True, metavar="P", help="Only this platform; may be given again.")
+@click.argument("target", shell_complete=complete.targets)
+@click.argument("folder", metavar="DIR", shell_complete=complete.folders)
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="P",
+    help="Only this platform, such as linux/arm64; may be given again.",
+)
 @click.option("--offline", is_flag=True, help="No network: only what is cached, or in DIR already.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
 @pass_settings
@@ -38,7 +43,7 @@ def command(settings: Settings, target: str, folder: str, platforms: tuple[str, 
         settings.working("fetching") as progress,
         SystemPorts(source=None, offline=offline, progress=progress) as ports,
     ):
-        result = fetch(path, lockfile, Path(folder), platforms, ports)
+        result = fetch(path, lockfile, settings.directory / folder, platforms, ports)
     if form == "json":
         print_json(result)
         return

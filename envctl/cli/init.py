@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import click
 
+from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings, print_json
 
 
 @click.command(
     epilog="""\b
 Examples:
-  envctl init                                   profiles/base.toml, with comments that teach
-  envctl init train --from requirements.txt     a profile that reads what you have"""
+  envctl init                                  profiles/base.toml, with comments
+  envctl init train --from requirements.txt    a profile that reads what you have"""
 )
 @click.argument("name", required=False, metavar="[NAME]")
-@click.option("--from", "source", metavar="SOURCE", help="A requirements file or pyproject.toml to take over.")
+@click.option(
+    "--from",
+    "source",
+    metavar="FILE",
+    shell_complete=complete.files,
+    help="A requirements file or pyproject.toml to take over.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
 @pass_settings
 def command(settings: Settings, name: str | None, source: str | None, form: str) -> None:

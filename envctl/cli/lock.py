@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings, print_json
 
 if TYPE_CHECKING:
@@ -16,15 +17,23 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  envctl lock                          lock what changed, keep every pin that still fits
-  envctl lock demo:cpu -P numpy        move numpy, and what has to move with it
-  envctl lock --check                  in CI: exit 1 when a lockfile or Dockerfile is stale"""
+  envctl lock                      lock what changed, keep every pin that still fits
+  envctl lock demo:cpu -P numpy    move numpy, and what has to move with it
+  envctl lock --check              in CI: exit 1 when one is stale or edited"""
 )
-@click.argument("targets", nargs=-1, metavar="[TARGET]...")
+@click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=complete.targets)
 @click.option("--check", is_flag=True, help="Exit 1 when one is missing or stale; no network, nothing written.")
 @click.option("--resolve", is_flag=True, help="With --check: also resolve again, and read the index anew.")
 @click.option("-U", "--upgrade", is_flag=True, help="Let every pin move.")
-@click.option("-P", "--upgrade-package", "packages", multiple=True, metavar="NAME", help="Let one pin move.")
+@click.option(
+    "-P",
+    "--upgrade-package",
+    "packages",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete.packages,
+    help="Let one pin move; may be given again.",
+)
 @click.option(
     "--exclude-newer", metavar="TIME", help="Ignore what was uploaded later: a moment, or a span like 7 days."
 )
@@ -87,15 +96,16 @@ def _check(settings: Settings, targets: tuple[str, ...], form: str, *, resolve: 
     if form == "json":
         print_json(result)
     else:
-        _show_check(result)
+        _show_check(settings, result)
     return 0 if result.fresh else 1
 
 
-def _show_check(result: CheckResult) -> None:
+def _show_check(settings: Settings, result: CheckResult) -> None:
+    from envctl.cli.show import count
+
     stale = [target for target in result.targets if not target.fresh]
     if not stale:
-        count = len(result.targets)
-        click.echo(f"fresh: {count} target{'s' if count != 1 else ''}")
+        click.echo(f"fresh: {count(len(result.targets), 'target')}")
     else:
         click.echo(f"stale: {', '.join(target.target for target in stale)}")
     for target in result.targets:
@@ -104,27 +114,16 @@ def _show_check(result: CheckResult) -> None:
         for note in target.notes:
             click.echo(f"  note: {note}")
     if stale:
-        click.echo(f"hint: `envctl lock {' '.join(target.target for target in stale)}`", err=True)
+        settings.say(f"hint: `envctl lock {' '.join(target.target for target in stale)}`")
 
 
 def _show(settings: Settings, result: LockResult) -> None:
-    from envctl.cli.show import count, size
+    from envctl.cli.show import count
 
-    width = max(len(target.target) for target in result.targets)
     for target in result.targets:
         for warning in target.warnings:
             settings.say(f"warning: {target.target}: {warning}")
-    for target in result.targets:
-        label = target.target.ljust(width)
-        for platform in target.platforms:
-            bytes_ = size(platform.bytes) if platform.bytes is not None else "size unknown"
-            base = _base(target.base)
-            click.echo(
-                f"  {label}  {platform.platform}  {count(platform.packages, 'package'):>13}  {bytes_:>8}  {base}"
-            )
-            label = " " * width
-        for note in target.notes:
-            click.echo(f"  {' ' * width}  {note}")
+    _show_targets(result)
     if any(target.changes for target in result.targets):
         click.echo("  since the last lock")
         for target in result.targets:
@@ -132,6 +131,37 @@ def _show(settings: Settings, result: LockResult) -> None:
     done = f"{count(len(result.written), 'file')} {'would be ' if result.dry_run else ''}written"
     where = " in profiles/locked" if result.written else ": nothing changed"
     click.echo(f"  {done}{where}, {result.seconds:.1f} s")
+
+
+def _show_targets(result: LockResult) -> None:
+    """A line for each target and platform. The base has one of its own where it is the terminal that is narrow."""
+    from envctl.cli.show import count, folded, room, size
+
+    rows = [
+        (
+            (
+                target.target if number == 0 else "",
+                platform.platform,
+                count(platform.packages, "package"),
+                "size unknown" if platform.bytes is None else size(platform.bytes),
+            ),
+            _base(target.base),
+            target.notes if number == len(target.platforms) - 1 else (),
+        )
+        for target in result.targets
+        for number, platform in enumerate(target.platforms)
+    ]
+    name, system, packages, bytes_ = (max(map(len, column)) for column in zip(*(row[0] for row in rows), strict=True))
+    width = room()
+    for cells, base, notes in rows:
+        line = f"  {cells[0]:<{name}}  {cells[1]:<{system}}  {cells[2]:>{packages}}  {cells[3]:>{bytes_}}"
+        own = width is not None and len(line) + 2 + len(base) > width
+        indent = " " * (name + 4)
+        click.echo(line if own else f"{line}  {base}")
+        if own:
+            click.echo(f"{indent}{base}")
+        for note in notes:
+            click.echo(folded(note, indent))
 
 
 def _show_changes(target: TargetResult, several: bool) -> None:

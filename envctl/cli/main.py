@@ -6,13 +6,16 @@ import importlib
 import os
 import signal
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from envctl import __version__
 from envctl.cli.context import Settings
 from envctl.errors import EnvctlError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 BROKEN_PIPE = 141  # 128 and the signal's number, as shells have it
 
@@ -21,15 +24,21 @@ COMMANDS = {
     "init": "Write a profile, from nothing or from what a team has today.",
     "lock": "Resolve profiles; write each target's lockfile and Dockerfile.",
     "dockerfile": "Render a target's Dockerfile from its lockfile alone.",
-    "fetch": "Download everything that sync needs, for a machine without a network.",
+    "fetch": "Download what sync needs, for a machine without a network.",
     "sync": "Make a virtual environment that holds exactly the lockfile.",
     "verify": "Hash what is installed and compare it with the lockfile.",
     "diff": "Compare two lockfiles or targets.",
     "tree": "Show what needs what, or every chain that leads to a package.",
-    "profile": "Show a target's merged profile, with each value's file of origin.",
+    "profile": "Show a target's merged profile, and where each value is from.",
     "explain": "Say what a finding means and what to do.",
     "completion": "Print the shell's completion script.",
 }
+
+
+def _folders(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from envctl.cli import complete
+
+    return complete.folders(ctx, param, incomplete)
 
 
 class _Lazy(click.Group):
@@ -61,18 +70,37 @@ class _Lazy(click.Group):
 @click.group(
     cls=_Lazy,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="`envctl COMMAND --help` has examples. Exit codes: 0 done, 1 findings, 2 usage, 3 invalid file, "
-    "4 no resolution, 5 a tool failed, 6 an index failed, 7 not all could be verified.",
+    epilog="""\b
+Exit codes:
+  0 done                          4 no resolution
+  1 findings, a difference        5 a tool failed
+  2 wrong usage                   6 an index failed
+  3 an invalid file               7 not everything could be verified
+
+\b
+Examples (`envctl COMMAND --help` has more):
+  envctl lock demo          pin profiles/demo.toml, and write its Dockerfiles
+  envctl sync demo:cpu      make .venv hold exactly that
+  envctl verify demo:cpu    hash .venv, and say what differs""",
 )
 @click.version_option(__version__, message="envctl %(version)s")
-@click.option("-C", "--directory", metavar="DIR", default=".", help="The project folder (default: this one).")
+@click.option(
+    "-C",
+    "--directory",
+    metavar="DIR",
+    default=".",
+    shell_complete=_folders,
+    help="The project folder (default: this one); other paths are relative to it.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Only results and errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 @click.option("--no-progress", is_flag=True, help="No moving line, even on a terminal.")
-@click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour the output.")
+@click.option(
+    "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colour, on a terminal by default."
+)
 @click.pass_context
 def main(ctx: click.Context, directory: str, quiet: bool, verbose: bool, no_progress: bool, color: str) -> None:
-    """One environment at every step of machine learning: lock it, build it, prove that it is what runs."""
+    """Lock the environment of a machine learning project, install it, and prove that it is what was locked."""
     ctx.obj = Settings.of(directory, quiet=quiet, verbose=verbose, progress=not no_progress, color=color)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
+from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings, print_json
 
 
 @click.command(
     epilog="""\b
 Examples:
-  envctl profile demo:cpu                   what the target asks for, and which file says so
-  envctl profile demo:cuda --format json    the same for programs"""
+  envctl profile demo:cuda                    what it asks for, and which file says so
+  envctl profile datascience --format json    the same for programs"""
 )
-@click.argument("target", metavar="TARGET")
+@click.argument("target", metavar="TARGET", shell_complete=complete.targets)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
 @pass_settings
 def command(settings: Settings, target: str, form: str) -> None:

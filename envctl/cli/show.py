@@ -18,6 +18,31 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def room() -> int | None:
+    """The columns of the terminal that results go to; None where they are piped, and lines may be of any length."""
+    import shutil
+    import sys
+
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def folded(text: str, indent: str = "") -> str:
+    """The text in lines that the terminal holds, each after the indent."""
+    import textwrap
+
+    width = room()
+    if width is None or len(indent) + len(text) <= width:
+        return indent + text
+    return textwrap.fill(
+        text,
+        max(width, len(indent) + 20),
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
 def plain(text: str) -> str:
     """The text without characters that move a terminal's cursor or colour it; each is written as its escape."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

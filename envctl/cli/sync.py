@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings, print_json
 
 if TYPE_CHECKING:
@@ -22,12 +23,29 @@ _MOST = 20
 Examples:
   envctl sync demo:cpu                      make or repair .venv
   envctl sync demo:cpu --dry-run            say what that would change
-  envctl sync demo:cpu --from wheelhouse    without a network, after `envctl fetch demo:cpu wheelhouse`"""
+  envctl sync demo:cpu --from wheelhouse    without a network, after `envctl fetch`"""
 )
-@click.argument("target", required=False)
-@click.option("--venv", metavar="DIR", default=".venv", help="The environment's folder (default: .venv).")
-@click.option("--python", metavar="PATH", help="The interpreter to build on (default: found by its version).")
-@click.option("--from", "source", metavar="DIR", help="Take wheels from a fetched folder; implies --offline.")
+@click.argument("target", required=False, shell_complete=complete.targets)
+@click.option(
+    "--venv",
+    metavar="DIR",
+    default=".venv",
+    shell_complete=complete.folders,
+    help="The environment's folder (default: .venv).",
+)
+@click.option(
+    "--python",
+    metavar="PATH",
+    shell_complete=complete.files,
+    help="The interpreter to build on (default: found by its version).",
+)
+@click.option(
+    "--from",
+    "source",
+    metavar="DIR",
+    shell_complete=complete.folders,
+    help="Take wheels from a fetched folder; implies --offline.",
+)
 @click.option("--offline", is_flag=True, help="No network: only the fetched folder and the cache of wheels.")
 @click.option("--no-project", is_flag=True, help="Leave the project's own package out.")
 @click.option("--compile-bytecode", is_flag=True, help="Compile while installing, not at the first import.")
@@ -59,13 +77,13 @@ def command(
 
     options = SyncOptions(
         venv=Path(venv),
-        python=None if python is None else Path(python),
+        python=None if python is None else settings.directory / python,
         offline=offline or source is not None,
         project=not no_project,
         compile_bytecode=compile_bytecode,
         dry_run=dry_run,
     )
-    folder = None if source is None else Path(source)
+    folder = None if source is None else settings.directory / source
     lockfile = find(settings.directory, target, folder)
     with (
         settings.working("syncing") as progress,

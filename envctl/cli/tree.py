@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings, print_json
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ SCHEMA = "envctl.tree/1"
 @click.command(
     epilog="""\b
 Examples:
-  envctl tree demo:cpu --depth 1            what is asked for, and what that needs
-  envctl tree demo:cpu numpy                every chain that leads to numpy"""
+  envctl tree demo:cpu --depth 1    what is asked for, and what that needs
+  envctl tree demo:cpu numpy        every chain that leads to numpy"""
 )
-@click.argument("target")
-@click.argument("package", required=False)
+@click.argument("target", shell_complete=complete.targets)
+@click.argument("package", required=False, shell_complete=complete.packages)
 @click.option("--depth", type=click.IntRange(min=0), metavar="N", help="Draw N levels below what is asked for.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
 @pass_settings

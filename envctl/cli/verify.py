@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import click
 
+from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings
 from envctl.errors import UsageError
 
@@ -15,21 +14,37 @@ from envctl.errors import UsageError
 @click.command(
     epilog="""\b
 Examples:
-  envctl verify demo:cpu                       the active environment, else .venv
-  envctl verify demo:cpu --venv /opt/venv --format json -o report.json
-Exit codes: 0 ok, 1 changed or untrusted, 7 nothing wrong was found, but not all could be verified."""
+  envctl verify demo:cpu                                 the active venv, else .venv
+  envctl verify demo:cpu --format json -o report.json    the report for programs"""
 )
-@click.argument("target", required=False)
-@click.option("--venv", metavar="DIR", help="A virtual environment (default: the active one, else .venv).")
-@click.option("--image", metavar="REF", help="A container image; for a later version.")
-@click.option("--container", metavar="ID", help="A container; for a later version.")
-@click.option("--archive", metavar="FILE", help="An image in a file; for a later version.")
-@click.option("--from", "fetched", metavar="DIR", help="A fetched folder, whose wheels say which file differs.")
+@click.argument("target", required=False, shell_complete=complete.targets)
+@click.option(
+    "--venv",
+    metavar="DIR",
+    shell_complete=complete.folders,
+    help="A virtual environment (default: the active one, else .venv).",
+)
+@click.option("--image", metavar="REF", help="A container image: not in this version.")
+@click.option("--container", metavar="ID", help="A container: not in this version.")
+@click.option("--archive", metavar="FILE", help="An image in a file: not in this version.")
+@click.option(
+    "--from",
+    "fetched",
+    metavar="DIR",
+    shell_complete=complete.folders,
+    help="A fetched folder, whose wheels say which file differs.",
+)
 @click.option("--offline", is_flag=True, help="Never ask an index which file differs.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
 @click.option("--accept-self", is_flag=True, help="Accept the word of an envctl that runs in what it verifies.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
-@click.option("-o", "--output", metavar="FILE", help="Write the report there and not to standard output.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    shell_complete=complete.files,
+    help="Write the report there and not to standard output.",
+)
 @pass_settings
 def command(
     settings: Settings,
@@ -51,6 +66,9 @@ def command(
     the maker of the environment; bytecode must be what its source compiles to.
 
     TARGET may be left out where one profile is locked.
+
+    Exit codes: 0 ok; 1 changed, or something that nothing vouches for; 7 nothing wrong was found, but not everything
+    could be verified.
     """
     for option, value in (("--image", image), ("--container", container), ("--archive", archive)):
         if value is not None:
@@ -66,7 +84,7 @@ def command(
             settings.directory,
             target,
             venv=None if venv is None else Path(venv),
-            fetched=None if fetched is None else Path(fetched),
+            fetched=None if fetched is None else settings.directory / fetched,
             strict=strict,
             accept_self=accept_self,
             offline=offline,
@@ -79,17 +97,21 @@ def command(
     else:
         from envctl.report.text import Style, render
 
-        text = render(report, Style(verbose=settings.verbose, color=output is None and _colored(settings)))
+        text = render(report, Style(verbose=settings.verbose, color=output is None and settings.colored()))
     if output is None:
-        click.echo(text, color=True)
+        _show(settings, text)
     else:
         from envctl.system.files import write_atomically
 
-        write_atomically({Path(output): (text + "\n").encode("utf-8", "surrogateescape")})
+        write_atomically({settings.directory / output: (text + "\n").encode("utf-8", "surrogateescape")})
+        settings.say(f"{report.verdict.value}: the report on {report.subject.name} is in {output}")
     return exit_code(report)
 
 
-def _colored(settings: Settings) -> bool:
-    if settings.color != "auto":
-        return settings.color == "always"
-    return "NO_COLOR" not in os.environ and sys.stdout.isatty()
+def _show(settings: Settings, text: str) -> None:
+    """The report on standard output; its last line, what to type next, is a message."""
+    result, _, last = text.rpartition("\n")
+    hinted = last.startswith("hint: ")
+    click.echo(result if hinted else text, color=True)
+    if hinted:
+        settings.say(last)

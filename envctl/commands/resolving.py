@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from envctl.commands.jobs import Job, LockOptions
 from envctl.errors import NoResolution, UsageError
+from envctl.model.names import normalise
 from envctl.model.platform import Platform
 from envctl.model.profile import Requirement
 from envctl.model.resolution import Resolution
@@ -130,8 +130,3 @@ def differences(mine: Resolution, others: Resolution) -> dict[str, str]:
 
 def _versions(resolution: Resolution) -> dict[str, str]:
     return {pin.name: pin.version.partition("+")[0] for pin in resolution.pins}
-
-
-def normalise(name: str) -> str:
-    """PEP 503."""
-    return re.sub(r"[-_.]+", "-", name).lower()

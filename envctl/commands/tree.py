@@ -7,8 +7,8 @@ from pathlib import Path
 
 from envctl.commands.locate import find_lockfile
 from envctl.errors import UsageError
-from envctl.lockfile.assemble import normalised
 from envctl.lockfile.tree import Chains, Tree, chains, tree
+from envctl.model.names import requirement_name
 
 
 def load(project: Path, target: str) -> Tree:
@@ -18,7 +18,7 @@ def load(project: Path, target: str) -> Tree:
 
 def why(graph: Tree, package: str) -> Chains:
     """Every chain that leads to a package; UsageError, with the nearest name, when it is not in the lockfile."""
-    name = normalised(package)
+    name = requirement_name(package)
     if name not in graph.nodes:
         near = difflib.get_close_matches(name, graph.nodes, n=1)
         raise UsageError(

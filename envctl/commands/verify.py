@@ -68,9 +68,11 @@ def verify(
         # Other processes hash: what takes this one's time comes now.
         from envctl.commands.manifests import ManifestSources
         from envctl.verify.compare import compare
+        from envctl.verify.listing import prepare
 
         place, lockfile = _lockfile(project, target)
         platform = _platform(lockfile)
+        prepared = prepare(lockfile, platform, reading.draft())
         inventory = reading.finish()
     step("comparing")
     with ManifestSources(lockfile, inventory, fetched=fetched, offline=offline) as sources:
@@ -81,6 +83,7 @@ def verify(
             manifests=sources.manifest,
             seeds=sources.seed,
             project_folder=_project_folder(project, lockfile),
+            prepared=prepared,
             strict=strict,
         )
     if _is_self(inventory):

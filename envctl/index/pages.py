@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from envctl.errors import IndexFailed
+from envctl.model.names import normalise
 from envctl.model.simple_api import ACCEPT, SimpleFile, parse_project_page
 from envctl.system.credentials import redact
 from envctl.system.http import Client
-
-_SEPARATORS = re.compile(r"[-_.]+")
 
 
 def project_page(client: Client, index: str, name: str) -> tuple[SimpleFile, ...] | None:
@@ -22,7 +19,7 @@ def project_page(client: Client, index: str, name: str) -> tuple[SimpleFile, ...
     Raises:
         IndexFailed: it could not be reached, refused, or answered what is no project page.
     """
-    url = f"{index.rstrip('/')}/{_SEPARATORS.sub('-', name).lower()}/"
+    url = f"{index.rstrip('/')}/{normalise(name)}/"
     answer = client.get(url, accept=ACCEPT, expect=(200, 404, 410))
     if answer.status != 200:
         return None

@@ -15,9 +15,9 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from envctl.errors import InvalidFile
+from envctl.model.names import normalise
 from envctl.system.files import read_bytes
 
-_SEPARATORS = re.compile(r"[-_.]+")
 _SMALL = 2**20
 
 
@@ -93,4 +93,4 @@ def _dist_infos(venv: Path) -> Iterator[tuple[str, str, Path]]:
         for folder in sorted(site.glob("*.dist-info")):
             name, _, version = folder.name.removesuffix(".dist-info").partition("-")
             if name and version:
-                yield _SEPARATORS.sub("-", name).lower(), version, folder
+                yield normalise(name), version, folder

@@ -54,14 +54,16 @@ def recompile(tasks: Sequence[Task], interpreter: str, *, workers: int | None = 
 
 
 def _round(tasks: Sequence[Task], interpreter: str, workers: int, size: int) -> dict[bytes, Bytecode]:
-    script = Path(recompiler.__file__)
-    with Workers(script, workers, arguments=[str(size)], interpreter=interpreter) as running:
-        running.begin(b"".join(task.fields() for task in tasks), -(-len(tasks) // size))
+    with Workers(Path(recompiler.__file__), workers, interpreter=interpreter) as running:
+        running.give(b"".join(task.fields() for task in tasks[at : at + size]) for at in range(0, len(tasks), size))
         output = running.answers()
     known = {status.value: status for status in Bytecode}
     found = {}
     for line in output.decode("ascii", "replace").split("\n")[:-1]:
-        number, _, status = line.partition(" ")
-        if status in known and number.isdecimal() and int(number) < len(tasks):
-            found[tasks[int(number)].pyc] = known[status]
+        batch, _, rest = line.partition(" ")
+        task, _, status = rest.partition(" ")
+        if status in known and batch.isdecimal() and task.isdecimal():
+            at = int(batch) * size + int(task)
+            if int(task) < size and at < len(tasks):
+                found[tasks[at].pyc] = known[status]
     return found

@@ -1,7 +1,6 @@
-"""Hash regular files. Standard library only: also run as a script by an isolated interpreter (`-I -S`).
+"""Hash regular files. Standard library only: a script of `worker.py`, and a module of this process.
 
-As a script it is a worker (`workers.py`): the listing is batches of paths (paths separated by one NUL, batches by two),
-the answer to a batch is a line with its number, a line for each path, and an empty line.
+A batch is paths separated by NUL; the answer is a line with its number, a line for each path, and an empty line.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import sys
+from collections.abc import Iterator
 
 # Reads through one buffer that stays in the processor's cache: as fast as mapping files, without a mapped file's
 # growth of resident memory, and without dying when a file is cut while it is read.
@@ -34,13 +33,11 @@ def sha256(path: bytes, *, follow: bool = False) -> str:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise Changed("it is no regular file")
-        digest = hashlib.sha256()
         if before.st_size < _CHUNK:
             data = os.read(descriptor, _CHUNK)
-            read = len(data)
-            digest.update(data)
+            read, digest = len(data), hashlib.sha256(data)
         else:
-            read = 0
+            read, digest = 0, hashlib.sha256()
         if read < before.st_size:
             read += _rest(descriptor, digest)
         after = os.fstat(descriptor)
@@ -73,16 +70,7 @@ def answer(path: bytes) -> str:
     return f"!{reason}"
 
 
-def main() -> None:
-    """Answer the batches that this worker gets hold of."""
-    work, numbers = int(sys.argv[1]), int(sys.argv[2])
-    sys.stdin.buffer.read()
-    batches = [batch.split(b"\0") for batch in os.pread(work, os.fstat(work).st_size, 0).split(b"\0\0")]
-    while number := os.read(numbers, 4):
-        batch = int.from_bytes(number, "little")
-        answers = [answer(path) for path in batches[batch]]
-        os.write(1, "\n".join([str(batch), *answers, "", ""]).encode("utf-8", "replace"))
-
-
-if __name__ == "__main__":
-    main()
+def work(number: int, batch: bytes) -> Iterator[bytes]:
+    """Answer one batch."""
+    answers = [answer(path) for path in batch.split(b"\0")]
+    yield "\n".join([str(number), *answers, "", ""]).encode("utf-8", "replace")

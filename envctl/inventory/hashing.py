@@ -11,20 +11,32 @@ from envctl.inventory.workers import Workers, processors
 
 _BATCH_BYTES = 4 * 2**20
 _BATCH_FILES = 100
+_LARGE = 2**20
 _MOST_WORKERS = 8
 
 
 class Hashing:
-    """Hashes files in processes that start at once; the files may be named later."""
+    """Hashes files in processes that start at once: large files as soon as they are named, the others afterwards."""
 
     def __init__(self, workers: int | None = None) -> None:
         self._workers = Workers(Path(hasher.__file__), workers or min(processors(), _MOST_WORKERS))
         self._batches: list[list[bytes]] = []
+        self._small: list[tuple[int, bytes]] = []
 
-    def begin(self, files: Sequence[tuple[bytes, int]]) -> None:
-        """Hash each (path, size); this process goes on meanwhile."""
-        self._batches = _batches(sorted(files, key=_size, reverse=True))
-        self._workers.begin(b"\0\0".join(b"\0".join(batch) for batch in self._batches), len(self._batches))
+    def add(self, path: bytes, size: int) -> None:
+        """One more file."""
+        if size >= _LARGE:
+            self._give([[path]])
+        else:
+            self._small.append((size, path))
+
+    def complete(self) -> None:
+        """No further file."""
+        self._give(_batches(sorted(self._small, reverse=True)))
+
+    def _give(self, batches: list[list[bytes]]) -> None:
+        self._batches += batches
+        self._workers.give(b"\0".join(batch) for batch in batches)
 
     def finish(self) -> dict[bytes, str]:
         """By path, the sha256 (64 hex digits), or `!` and a reason where a file could not be read."""
@@ -49,18 +61,16 @@ class Hashing:
 def hash_files(files: Sequence[tuple[bytes, int]], *, workers: int | None = None) -> dict[bytes, str]:
     """Hash each (path, size) now; see `Hashing.finish`."""
     with Hashing(workers) as hashing:
-        hashing.begin(files)
+        for path, size in files:
+            hashing.add(path, size)
+        hashing.complete()
         return hashing.finish()
 
 
-def _size(file: tuple[bytes, int]) -> int:
-    return file[1]
-
-
-def _batches(ordered: Sequence[tuple[bytes, int]]) -> list[list[bytes]]:
+def _batches(ordered: Sequence[tuple[int, bytes]]) -> list[list[bytes]]:
     batches: list[list[bytes]] = []
     room = -1
-    for path, size in ordered:
+    for size, path in ordered:
         if room < size or len(batches[-1]) == _BATCH_FILES:
             batches.append([])
             room = _BATCH_BYTES

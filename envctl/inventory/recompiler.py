@@ -1,8 +1,8 @@
 """Compare bytecode with its source by compiling again. Standard library only; run by an isolated interpreter.
 
-The script is a worker (`workers.py`). Its listing is tasks of five fields, each ended by NUL: the `.pyc`, its source,
-the sha256 of each, and the optimisation level. Its own argument is the number of tasks in a batch; it answers each
-task with a line `<task> <status>`. Bytecode is what an attacker may have written: loading it can end the process.
+A script of `worker.py`. A batch is tasks of five fields, each ended by NUL: the `.pyc`, its source, the sha256 of each,
+and the optimisation level; the answer to the i-th task is a line `<number of the batch> <i> <status>`. Bytecode is what
+an attacker may have written: loading it can end the process, which is why it is another one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import marshal
 import os
 import struct
-import sys
+from collections.abc import Iterator
 from importlib.util import MAGIC_NUMBER
 from types import CodeType
 
@@ -153,43 +153,26 @@ def check(task: list[bytes], learned: Learned) -> str:
         return "foreign"  # the source does not compile, or the bytecode is none
 
 
-def _limit() -> None:
-    """A minute of processor time for the next batch; what needs more ends this process."""
+_LEARNED = Learned()
+
+
+def _prepare() -> None:
+    """A minute of processor time for the next batch, and limited memory: what needs more ends this process."""
+    gc.disable()  # compiling makes no cycles worth looking for, and looking takes a tenth of the time
     try:
         import resource
     except ImportError:
         return
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
-    soft = int(usage.ru_utime + usage.ru_stime) + _SECONDS
-    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+    seconds = int(usage.ru_utime + usage.ru_stime) + _SECONDS
+    for limit, soft in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_CORE, 0)):
+        hard = resource.getrlimit(limit)[1]
+        resource.setrlimit(limit, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
-def _confine() -> None:
-    try:
-        import resource
-    except ImportError:
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY if hard == resource.RLIM_INFINITY else min(_MEMORY, hard), hard))
-
-
-def main() -> None:
-    """The script's side of `envctl.inventory.bytecode`."""
-    _confine()
-    gc.disable()  # compiling makes no cycles worth looking for, and looking takes a tenth of the time
-    work, numbers, size = map(int, sys.argv[1:4])
-    sys.stdin.buffer.read()
-    fields = os.pread(work, os.fstat(work).st_size, 0).split(b"\0")[:-1]
-    tasks = [fields[i : i + _FIELDS] for i in range(0, len(fields), _FIELDS)]
-    learned = Learned()
-    while number := os.read(numbers, 4):
-        first = int.from_bytes(number, "little") * size
-        _limit()
-        for task in range(first, min(first + size, len(tasks))):
-            os.write(1, f"{task} {check(tasks[task], learned)}\n".encode())
-
-
-if __name__ == "__main__":
-    main()
+def work(number: int, batch: bytes) -> Iterator[bytes]:
+    """Answer one batch, task by task: what was answered counts, even if the next task ends this process."""
+    _prepare()
+    fields = batch.split(b"\0")[:-1]
+    for task in range(0, len(fields), _FIELDS):
+        yield f"{number} {task // _FIELDS} {check(fields[task : task + _FIELDS], _LEARNED)}\n".encode()

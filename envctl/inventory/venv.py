@@ -66,6 +66,9 @@ class Reading:
 
     def __init__(self, venv: Venv) -> None:
         self._environ = venv.environ
+        self._draft: Inventory | None = None
+        self._unread: list[Problem] = []
+        self._compilers: tuple[Compiler, ...] = ()
         self._root = root = os.path.abspath(venv.root)
         shown = venv.shown or venv.root
         if not os.path.isdir(root):
@@ -79,10 +82,7 @@ class Reading:
             )
         self._hashing = Hashing()
         try:
-            self._tree = _walk(root)
-            places = {os.fsencode(f"{root}/{path}"): size for path, (_, size) in self._tree.files.items()}
-            places.update((os.fsencode(real), size) for real, size in self._tree.behind.values())
-            self._hashing.begin(list(places.items()))
+            self._tree = _walk(root, self._hashing)
         except BaseException:
             self._hashing.__exit__(None, None, None)
             raise
@@ -96,40 +96,61 @@ class Reading:
         """End the processes that hash."""
         self._hashing.__exit__(kind, error, trace)
 
-    def finish(self) -> Inventory:
-        """The inventory, when everything is hashed."""
+    def draft(self) -> Inventory:
+        """The inventory without hashes and without bytecode, while the files are hashed.
+
+        Its entries are only folders, links and files that are no wheel's; its texts are not yet known to be what is hashed.
+        """
         root, tree = self._root, self._tree
-        entries, problems = _hashed(root, tree, self._hashing.finish())
-        texts = _texts(root, entries, problems)
+        texts, self._unread = _texts(root, tree)
         config, repeated = read_config(texts.get(_CONFIG, b""))
         copied = any(_PYTHON.fullmatch(path) for path in tree.files if path.startswith("bin/"))
-        interpreter, compilers = inspect(Path(root), config, copied=copied)
-        return Inventory(
+        interpreter, self._compilers = inspect(Path(root), config, copied=copied)
+        self._draft = Inventory(
             root=root,
             real_root=os.path.realpath(root),
             interpreter=interpreter,
-            site=_site(entries, interpreter),
+            site=_site(tree.others, interpreter),
             config=config,
             config_repeated=repeated,
-            entries=entries,
+            entries=tree.others,
             texts=texts,
-            bytecode=_bytecode(root, entries, interpreter, compilers),
-            problems=tuple(sorted(problems, key=lambda problem: problem.path)),
             mounts=tuple(_mounts(os.path.realpath(root))),
             variables={name: self._environ[name] for name in VARIABLES if self._environ.get(name)},
+        )
+        return self._draft
+
+    def finish(self) -> Inventory:
+        """The inventory, when everything is hashed."""
+        draft = self._draft or self.draft()
+        entries, problems = _hashed(self._tree, self._hashing.finish())
+        texts = {}
+        for path, data in draft.texts.items():
+            if hashlib.sha256(data).hexdigest() == entries[path].sha256:
+                texts[path] = data
+            elif entries[path].sha256 is not None:
+                problems.append(Problem(path, "it changed while the environment was read"))
+        problems += [problem for problem in self._unread if entries[problem.path].sha256 is not None]
+        return msgspec.structs.replace(
+            draft,
+            entries=entries,
+            texts=texts,
+            bytecode=_bytecode(self._root, entries, draft.interpreter, self._compilers),
+            problems=tuple(sorted(problems, key=lambda problem: problem.path)),
         )
 
 
 class _Tree(msgspec.Struct):
-    """What a walk found: regular files (mode, size), everything else, what is behind links, what was unreadable."""
+    """What a walk found: regular files (place, mode, size), everything else, what is behind links, what was unreadable."""
 
-    files: dict[str, tuple[int, int]]
+    files: dict[str, tuple[bytes, int, int]]
     others: dict[str, Entry]
-    behind: dict[str, tuple[str, int]]
+    behind: dict[str, bytes]
     problems: list[Problem]
 
 
-def _walk(root: str) -> _Tree:
+def _walk(root: str, hashing: Hashing) -> _Tree:
+    """Every entry below the root; its files are hashed meanwhile."""
     tree = _Tree({}, {}, {}, [])
     folders = [""]
     while folders:
@@ -139,17 +160,21 @@ def _walk(root: str) -> _Tree:
                 for item in found:
                     path = folder + item.name
                     status = item.stat(follow_symlinks=False)
-                    mode = status.st_mode
+                    mode, size = status.st_mode, status.st_size
                     if mode & _FORMAT == stat.S_IFREG:
-                        tree.files[path] = mode & _BITS, status.st_size
+                        place = os.fsencode(item.path)
+                        tree.files[path] = place, mode & _BITS, size
+                        hashing.add(place, size)
                         continue
                     tree.others[path] = entry = _other(item.path, mode)
                     if entry.kind is Kind.FOLDER:
                         folders.append(path + "/")
                     elif entry.real is not None and os.path.isfile(entry.real) and not _PYTHON.fullmatch(path):
-                        tree.behind[path] = entry.real, os.path.getsize(entry.real)
+                        tree.behind[path] = os.fsencode(entry.real)
+                        hashing.add(tree.behind[path], os.path.getsize(entry.real))
         except OSError as error:
             tree.problems.append(Problem(folder.rstrip("/") or ".", error.strerror or str(error)))
+    hashing.complete()
     return tree
 
 
@@ -164,69 +189,61 @@ def _other(place: str, status: int) -> Entry:
     return Entry(special.get(kind, Kind.DEVICE), mode)
 
 
-def _hashed(root: str, tree: _Tree, answers: Mapping[bytes, str]) -> tuple[dict[str, Entry], list[Problem]]:
+def _hashed(tree: _Tree, answers: Mapping[bytes, str]) -> tuple[dict[str, Entry], list[Problem]]:
     """Every entry with its hash; what could not be hashed becomes a problem."""
     entries, problems = dict(tree.others), list(tree.problems)
-    for path, (mode, size) in tree.files.items():
-        answer = answers[os.fsencode(f"{root}/{path}")]
-        if answer.startswith("!"):
+    for path, (place, mode, size) in tree.files.items():
+        answer = answers[place]
+        if answer[0] == "!":
             problems.append(Problem(path, answer[1:]))
             entries[path] = Entry(Kind.FILE, mode, size)
         else:
             entries[path] = Entry(Kind.FILE, mode, size, answer)
-    for path, (real, _) in tree.behind.items():
-        answer = answers[os.fsencode(real)]
-        if answer.startswith("!"):
+    for path, place in tree.behind.items():
+        answer = answers[place]
+        if answer[0] == "!":
             problems.append(Problem(path, answer[1:]))
         else:
             entries[path] = msgspec.structs.replace(entries[path], sha256=answer)
     return entries, problems
 
 
-def _texts(root: str, entries: Mapping[str, Entry], problems: list[Problem]) -> dict[str, bytes]:
-    texts = {}
-    for path in _wanted(entries):
-        entry = entries[path]
-        if entry.sha256 is None:
-            continue
+def _texts(root: str, tree: _Tree) -> tuple[dict[str, bytes], list[Problem]]:
+    """The content of the files that comparing reads, and which of them could not be read."""
+    texts, problems = {}, []
+    sizes = {path: size for path, (_, _, size) in tree.files.items() if _wanted(path)}
+    sizes |= dict.fromkeys((path for path in tree.behind if _wanted(path)), 0)
+    for path, size in sizes.items():
         try:
-            data = _read(f"{root}/{path}", entry)
+            data = _read(os.fsdecode(tree.behind.get(path, os.fsencode(f"{root}/{path}"))), path, size)
         except OSError as error:
             problems.append(Problem(path, error.strerror or str(error)))
             continue
-        if data is not None and hashlib.sha256(data).hexdigest() != entry.sha256:
-            problems.append(Problem(path, "it changed while the environment was read"))
-        elif data is not None:
+        if data is not None:
             texts[path] = data
-    return texts
+    return texts, problems
 
 
-def _wanted(entries: Mapping[str, Entry]) -> Iterator[str]:
-    """The files whose content decides: configuration, installers' notes, startup hooks, scripts."""
-    for path, entry in entries.items():
-        if entry.kind not in (Kind.FILE, Kind.LINK) or entry.size > _TEXT:
-            continue
-        folder, _, name = path.rpartition("/")
-        if not folder:
-            if name == _CONFIG:
-                yield path
-        elif folder.endswith("/site-packages") and _SITE.fullmatch(folder):
-            if name.endswith(".pth") or name.startswith("__editable__"):
-                yield path
-        elif name in _NOTES:
-            parent = folder.rpartition("/")[0]
-            if folder.endswith(".dist-info") and _SITE.fullmatch(parent):
-                yield path
-        elif path.startswith("bin/") and not _PYTHON.fullmatch(path) and "__pycache__" not in folder:
-            yield path
+def _wanted(path: str) -> bool:
+    """Whether the file's content decides: configuration, installers' notes, startup hooks, scripts."""
+    if path.startswith("bin/"):
+        return "/__pycache__/" not in path and _PYTHON.fullmatch(path) is None
+    folder, _, name = path.rpartition("/")
+    if name in _NOTES:
+        return folder.endswith(".dist-info") and _SITE.fullmatch(folder.rpartition("/")[0]) is not None
+    if name.endswith(".pth") or name.startswith("__editable__"):
+        return _SITE.fullmatch(folder) is not None
+    return path == _CONFIG
 
 
-def _read(place: str, entry: Entry) -> bytes | None:
-    """The file's content; None for a large program in `bin` that is no script."""
-    descriptor = os.open(entry.real or place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def _read(place: str, path: str, size: int) -> bytes | None:
+    """The file's content; None where it is too large to be read, or a program in `bin` that is no script."""
+    if size > _TEXT:
+        return None
+    descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         start = file.read(2)
-        if "/bin/" in place and entry.size > _SCRIPT and start != b"#!":
+        if path.startswith("bin/") and size > _SCRIPT and start != b"#!":
             return None
         return start + file.read(_TEXT)
 

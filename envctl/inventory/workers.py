@@ -1,23 +1,24 @@
 """Worker processes that neither the caller's variables nor anything in an environment can sway.
 
-They are isolated interpreters that run one standard-library-only script each. All share three files, passed as
-descriptors: the listing of the work (read with pread), the numbers of its batches (each worker takes the next four
-bytes, since they share the position), and standard output for the answers. Standard input says when to begin: it ends.
+They are isolated interpreters that run `worker.py` with one standard-library-only script each.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 # -I: no PYTHON* variables, no user site, no script folder on the path; -S: no site module, so no .pth files.
 FLAGS = ("-I", "-S", "-B", "-W", "ignore")
+_WORKER = Path(__file__).with_name("worker.py")
+_TOKEN = struct.Struct("<IIQ")  # as in worker.py
 
 
 def own_interpreter() -> str:
@@ -39,7 +40,7 @@ def processors() -> int:
 
 
 class Workers:
-    """Workers that start at once, so that they are there when the work is known.
+    """Workers that start at once, and take batches as soon as there are any.
 
     A worker that dies, or cannot be started, leaves its batch unanswered: the caller looks for what is missing.
     """
@@ -47,39 +48,45 @@ class Workers:
     def __init__(
         self, script: Path, count: int, *, arguments: Sequence[str] = (), interpreter: str | None = None
     ) -> None:
-        self._listing, self._numbers, self._answers = (tempfile.TemporaryFile() for _ in range(3))
+        self._files = [tempfile.TemporaryFile() for _ in range(3)]  # noqa: SIM115  # closed with the workers
+        self._listing, self._tokens, self._answers = (file.fileno() for file in self._files)
+        self._place = self._given = 0
         self._running: list[subprocess.Popen[bytes]] = []
-        descriptors = (self._listing.fileno(), self._numbers.fileno())
-        command = [interpreter or own_interpreter(), *FLAGS, str(script), *map(str, descriptors), *arguments]
+        own = [interpreter or own_interpreter(), *FLAGS, str(_WORKER), str(self._listing), str(self._tokens)]
         with contextlib.suppress(OSError):  # no such interpreter, no more processes: nothing is answered
             for _ in range(count):
                 self._running.append(
                     subprocess.Popen(
-                        command,
+                        [*own, str(script), *arguments],
                         env=clean_environment(),
-                        pass_fds=descriptors,
+                        pass_fds=(self._listing, self._tokens),
                         stdin=subprocess.PIPE,
                         stdout=self._answers,
                         stderr=subprocess.DEVNULL,
                     )
                 )
 
-    def begin(self, listing: bytes, batches: int) -> None:
-        """Let them share the listing; they take the numbers of its batches, from 0."""
-        self._listing.write(listing)
-        self._listing.flush()
-        self._numbers.write(b"".join(number.to_bytes(4, "little") for number in range(batches)))
-        self._numbers.flush()
-        os.lseek(self._numbers.fileno(), 0, os.SEEK_SET)
+    def give(self, batches: Iterable[bytes]) -> None:
+        """More work; batches are numbered in the order in which they are given, from 0."""
+        content, tokens = [], []
+        start = self._place
+        for batch in batches:
+            tokens.append(_TOKEN.pack(self._given + len(tokens), len(batch), self._place))
+            content.append(batch)
+            self._place += len(batch)
+        # The content first: a token is taken the moment it is there.
+        _write(self._listing, b"".join(content), start)
+        _write(self._tokens, b"".join(tokens), self._given * _TOKEN.size)
+        self._given += len(tokens)
+
+    def answers(self) -> bytes:
+        """Wait until all is worked on; what was answered, in no order."""
         for worker in self._running:
             if worker.stdin is not None:
                 worker.stdin.close()
-
-    def answers(self) -> bytes:
-        """Wait for all; what they answered, in no order."""
         for worker in self._running:
             worker.wait()
-        return os.pread(self._answers.fileno(), os.fstat(self._answers.fileno()).st_size, 0)
+        return os.pread(self._answers, os.fstat(self._answers).st_size, 0)
 
     def __enter__(self) -> Workers:
         return self
@@ -94,5 +101,13 @@ class Workers:
             if worker.poll() is None:
                 worker.kill()
                 worker.wait()
-        for file in (self._listing, self._numbers, self._answers):
+        for file in self._files:
             file.close()
+
+
+def _write(descriptor: int, data: bytes, place: int) -> None:
+    """pwrite, which leaves the position alone that the workers share, until everything is written."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, place)
+        view, place = view[written:], place + written

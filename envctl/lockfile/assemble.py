@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -24,6 +23,7 @@ from envctl.model.lockfile import (
     Wheel,
 )
 from envctl.model.manifest import environment_digest
+from envctl.model.names import normalise, requirement_name
 from envctl.model.platform import Platform
 from envctl.model.resolution import Resolved
 from envctl.model.target import Target
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 Sets = Mapping[Platform, Sequence[Resolved]]
 _ZIP_EPOCH = 315532800  # 1980-01-01, the oldest moment that archives can hold
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def assemble(
@@ -171,12 +170,12 @@ def _edges(settled: Settled, sets: Sets) -> dict[str, list[str]]:
     for platform, resolved in sets.items():
         environment = platform.environment(settled.python.version)
         here = {r.name: r for r in resolved}
-        overridden = {normalised(text): parse(text) for text in settled.overrides}
+        overridden = {requirement_name(text): parse(text) for text in settled.overrides}
         extras: dict[str, set[str]] = {}
         queue: list[tuple[str, frozenset[str]]] = []
 
         def need(requirement: Requirement, queue: list[tuple[str, frozenset[str]]] = queue) -> str:
-            name = _normalise(requirement.name)
+            name = normalise(requirement.name)
             queue.append((name, frozenset(requirement.extras)))
             return name
 
@@ -193,7 +192,7 @@ def _edges(settled: Settled, sets: Sets) -> dict[str, list[str]]:
             for text in here[name].requires:
                 if not applies(text, environment, extras[name]):
                     continue
-                requirement = overridden.get(normalised(text)) or parse(text)
+                requirement = overridden.get(requirement_name(text)) or parse(text)
                 needed = need(requirement)
                 if needed in here and needed != name:
                     edges.setdefault(name, set()).add(needed)
@@ -223,13 +222,3 @@ def parse(text: str) -> Requirement:
     from packaging.requirements import Requirement
 
     return Requirement(text)
-
-
-def _normalise(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def normalised(text: str) -> str:
-    """The normalised name of a requirement, without parsing the rest (PEP 503)."""
-    match = _NAME.match(text.lstrip())
-    return _normalise(match[0].rstrip("._-")) if match else ""

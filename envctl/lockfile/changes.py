@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from envctl.lockfile.assemble import normalised
 from envctl.model.lockfile import Lockfile
+from envctl.model.names import requirement_name
 from envctl.model.profile import Inputs
 
 
@@ -37,7 +37,7 @@ def _versions(lockfile: Lockfile) -> dict[str, str]:
 
 def _reason(name: str, previous: Lockfile, lockfile: Lockfile, inputs: Inputs) -> str:
     for requirement in inputs.requirements:
-        if normalised(requirement.text) == name:
+        if requirement_name(requirement.text) == name:
             return f"asked for by {requirement.text} ({requirement.place})"
     for package in lockfile.packages:
         if any(edge.name == name for edge in package.dependencies):

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from envctl.errors import NoResolution
-from envctl.lockfile.assemble import Sets, normalised
+from envctl.lockfile.assemble import Sets
 from envctl.model.lockfile import Hook, Lockfile
+from envctl.model.names import requirement_name
 from envctl.model.profile import Inputs
 from envctl.model.resolution import Resolved
 
@@ -84,17 +85,17 @@ def check_overlaps(inputs: Inputs, sets: Sets) -> None:
 
 def _by_choice(pair: Overlap, inputs: Inputs) -> str:
     """The one of the pair to leave out: the one that nobody asked for by name, else the first."""
-    asked = {normalised(r.text) for r in inputs.requirements}
+    asked = {requirement_name(r.text) for r in inputs.requirements}
     return pair.second.name if pair.first.name in asked and pair.second.name not in asked else pair.first.name
 
 
 def asked_for(name: str, inputs: Inputs, resolved: Sequence[Resolved]) -> str:
     """Why a distribution is in the set: `(asked for in FILE:LINE)` or `(needed by NAME VERSION)`."""
     for requirement in inputs.requirements:
-        if normalised(requirement.text) == name:
+        if requirement_name(requirement.text) == name:
             return f"(asked for in {requirement.place})"
     for other in resolved:
-        if any(normalised(text) == name for text in other.requires):
+        if any(requirement_name(text) == name for text in other.requires):
             return f"(needed by {other.name} {other.version})"
     return ""
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from envctl.model.lockfile import Lockfile, Package, Wheel
 from envctl.model.manifest import environment_digest
+from envctl.model.names import normalise
 from envctl.model.target import NAME
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -86,7 +87,7 @@ def _packages(lockfile: Lockfile) -> Iterator[str]:
 
 def _wheel(package: Package, wheel: Wheel) -> Iterator[str]:
     match = _WHEEL.fullmatch(wheel.name)
-    same = match is not None and re.sub(r"[-_.]+", "-", match["name"]).lower() == package.name
+    same = match is not None and normalise(match["name"]) == package.name
     if match is None or not same or not _same_version(match["version"], package.version):
         yield f"{package.name} {package.version} lists the file {wheel.name!r}, which is another distribution's"
         return

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from envctl.lockfile.assemble import applies, normalised, parse
+from envctl.lockfile.assemble import applies, parse
 from envctl.lockfile.rules import problems
 from envctl.lockfile.settle import Settled
 from envctl.model.lockfile import Lockfile, Package
+from envctl.model.names import requirement_name
 from envctl.model.profile import Inputs, Requirement
 from envctl.model.target import Target
 
@@ -106,15 +107,15 @@ def _short(value: object) -> str:
 
 def _pins(place: str, lockfile: Lockfile, inputs: Inputs) -> Iterator[Reason]:
     """Pins against requirements and constraints, and the closure of what needs what."""
-    overridden = {normalised(text) for text in lockfile.envctl.overrides}
-    excluded = {normalised(text) for text in lockfile.envctl.exclude}
+    overridden = {requirement_name(text) for text in lockfile.envctl.overrides}
+    excluded = {requirement_name(text) for text in lockfile.envctl.exclude}
     for platform in lockfile.platforms():
         environment = platform.environment(lockfile.envctl.python.version)
         pins: dict[str, Package] = {package.name: package for package, _ in lockfile.select(platform)}
         for name in sorted(excluded & pins.keys()):
             yield Reason(place, f"{name} is pinned, though resolver.exclude leaves it out")
         for requirement in (*inputs.requirements, *inputs.constraints):
-            name = normalised(requirement.text)
+            name = requirement_name(requirement.text)
             if name in excluded or name in overridden or not applies(requirement.text, environment, set()):
                 continue
             if name not in pins:
@@ -126,7 +127,7 @@ def _pins(place: str, lockfile: Lockfile, inputs: Inputs) -> Iterator[Reason]:
                     f'"{requirement.text}" is not satisfied by the pin {name} {pins[name].version} of {place}',
                 )
         for override in lockfile.envctl.overrides:
-            name = normalised(override)
+            name = requirement_name(override)
             if name in pins and not parse(override).specifier.contains(pins[name].version, prereleases=True):
                 yield Reason(place, f"{name} {pins[name].version} breaks the override {override!r}")
     names = {package.name for package in lockfile.packages}

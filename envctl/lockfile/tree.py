@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from envctl.lockfile.assemble import normalised
 from envctl.model.lockfile import Lockfile
+from envctl.model.names import requirement_name
 
 CHAINS = 20
 _MOST_STEPS = 20_000
@@ -69,7 +69,7 @@ def tree(lockfile: Lockfile) -> Tree:
             needed_by[other].add(name)
     asked: dict[str, list[str]] = {}
     for text in lockfile.envctl.requirements:
-        asked.setdefault(normalised(text), []).append(text)
+        asked.setdefault(requirement_name(text), []).append(text)
     nodes = {
         name: Node(
             name=name,

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from envctl.errors import InvalidFile
+from envctl.model.names import normalise
 from envctl.model.profile import Requirement
 from envctl.profile import checks
 from envctl.profile.positions import spell
-from envctl.profile.rules import distribution, normalise
+from envctl.profile.rules import distribution
 from envctl.profile.show import did_you_mean
 from envctl.profile.source import Path_, Source, read_toml, refuse_unseen
 

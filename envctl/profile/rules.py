@@ -5,7 +5,7 @@ Keys are spelled generically: `resolver.index[].url` is the url of any index, `i
 
 from __future__ import annotations
 
-import re
+from envctl.model.names import normalise, requirement_name
 
 # Argument vectors are one value each, and replaced as a whole.
 VECTORS = frozenset({"image.command", "commands{}"})
@@ -16,19 +16,10 @@ REQUIREMENTS = frozenset({"dependencies", "constraints", "resolver.overrides"})
 # Lists of distribution names, compared as PEP 503 does.
 DISTRIBUTIONS = frozenset({"resolver.exclude", "resolver.sdists", "image.provides"})
 
-_SEPARATORS = re.compile(r"[-_.]+")
-_NAME = re.compile(r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)")
-
-
-def normalise(name: str) -> str:
-    """A distribution name as PEP 503 compares it."""
-    return _SEPARATORS.sub("-", name).lower()
-
 
 def distribution(requirement: str) -> str:
     """The normalised name at the start of a PEP 508 requirement; the text itself where none is there."""
-    match = _NAME.match(requirement)
-    return requirement if match is None else normalise(match[1])
+    return requirement_name(requirement) or requirement
 
 
 def identity(generic: str, entry: object) -> object:

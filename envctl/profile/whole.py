@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from envctl.errors import InvalidFile
+from envctl.model.names import normalise
 from envctl.model.profile import ImageTable, Profile, ResolverTable
 from envctl.model.target import Target
 from envctl.profile.merge import Node
 from envctl.profile.positions import spell
-from envctl.profile.rules import normalise
 from envctl.profile.show import show
 from envctl.profile.source import Path_
 

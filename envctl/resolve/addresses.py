@@ -13,11 +13,12 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from envctl.model.names import normalise
 from envctl.model.profile import Index
 from envctl.model.resolution import Candidate
 from envctl.model.simple_api import SimpleFile
 from envctl.resolve.asking import Source, own_cutoff
-from envctl.resolve.binding import Bindings, normalised
+from envctl.resolve.binding import Bindings
 from envctl.system.credentials import split_credentials
 
 _FIRST_PORT, _PORTS, _TRIES = 20_000, 10_000, 4
@@ -112,7 +113,7 @@ class Addresses(msgspec.Struct, frozen=True):
         if digest != self.digest or index is None:
             return None
         if kind == "simple" and len(rest) == 1 and self.bindings.owner(rest[0]) is index:
-            return Page(index, normalised(rest[0]))
+            return Page(index, normalise(rest[0]))
         if kind in _FILES and len(rest) == 3 and rest[2].endswith(".metadata"):
             url = _decoded(rest[1])
             if url is not None:

@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from envctl.errors import ToolFailed
+from envctl.model.names import normalise
 from envctl.model.resolution import Candidate, Pin, Resolution
-from envctl.resolve.binding import normalised
 from envctl.resolve.interface import Question
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -70,7 +70,7 @@ def parse(text: str, question: Question) -> Resolution:
         if pin.name in pins:
             raise ToolFailed(f"uv pinned {pin.name} twice for one platform", hint=_UPDATE)
         pins[pin.name] = pin
-    excluded = {normalised(name) for name in question.exclude} & pins.keys()
+    excluded = {normalise(name) for name in question.exclude} & pins.keys()
     if excluded:
         raise ToolFailed(f"uv pinned what is excluded: {', '.join(sorted(excluded))}", hint=_UPDATE)
     return Resolution(pins=tuple(pins[name] for name in sorted(pins)))
@@ -96,7 +96,7 @@ def _applicable(packages: tuple[_Package, ...], question: Question) -> Iterator[
 
 
 def _pin(package: _Package) -> Pin:
-    name = normalised(package.name)
+    name = normalise(package.name)
     if package.archive is not None:
         wheels: tuple[Candidate, ...] = (_direct(name, package.archive),)
     elif package.vcs is not None or package.directory is not None:

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from envctl.errors import InvalidFile
+from envctl.model.names import normalise
 from envctl.model.platform import Libc, Platform
 from envctl.model.profile import Index
-from envctl.resolve.binding import normalised
 from envctl.resolve.interface import Question
 from envctl.system.credentials import redact, split_credentials
 
@@ -130,7 +130,7 @@ def check(question: Question) -> None:
                 found=redact(url),
                 expected="a version from an index, or `NAME @ https://…/FILE.whl` without credentials",
             )
-        if normalised(re.split(r"[^\w.-]", requirement.text.strip(), maxsplit=1)[0]) == PROJECT:
+        if normalise(re.split(r"[^\w.-]", requirement.text.strip(), maxsplit=1)[0]) == PROJECT:
             raise InvalidFile(f"{PROJECT} cannot be asked for", file=requirement.file, line=requirement.line)
 
 

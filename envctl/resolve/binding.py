@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
 
 from envctl.errors import InvalidFile
+from envctl.model.names import normalise
 from envctl.model.profile import Index
 
-_SEPARATORS = re.compile(r"[-_.]+")
 _GLOB = frozenset("*?[")
-
-
-def normalised(name: str) -> str:
-    """A distribution's name as PEP 503 compares it."""
-    return _SEPARATORS.sub("-", name).lower()
 
 
 class Bindings(msgspec.Struct, frozen=True):
@@ -45,7 +39,7 @@ class Bindings(msgspec.Struct, frozen=True):
 
     def owner(self, name: str) -> Index | None:
         """The index that the distribution is bound to, None for the default index."""
-        name = normalised(name)
+        name = normalise(name)
         for exact in (True, False):
             for index in self.bound:
                 if any(_matches(name, pattern) for pattern in index.packages if _exact(pattern) is exact):
@@ -61,4 +55,4 @@ def _matches(name: str, pattern: str) -> bool:
     # Inside brackets a hyphen is a range; everything else of a pattern is compared as names are.
     if "[" in pattern:
         return fnmatchcase(name, pattern.lower())
-    return fnmatchcase(name, normalised(pattern))
+    return fnmatchcase(name, normalise(pattern))

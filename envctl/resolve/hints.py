@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 
 import msgspec
 
+from envctl.model.names import normalise
 from envctl.model.profile import Index
-from envctl.resolve.binding import normalised
 from envctl.resolve.interface import Question
 from envctl.resolve.stderr import Told
 from envctl.system.credentials import redact
@@ -60,13 +60,13 @@ def hints(told: Told, asked: Asked) -> Iterator[str]:
         if owner is not None and re.search(rf"of {re.escape(name)}(?![\w=-])", words):
             yield f"`packages` of the index {owner.name!r} says that {name} comes from {redact(owner.url)} alone"
     for name in re.findall(r"([\w.-]+) was not found in the package registry", words):
-        other = _IMPORTED_AS.get(normalised(name))
+        other = _IMPORTED_AS.get(normalise(name))
         yield f"is {name} the name that the index knows it by?" + (f" That of {name} is {other}" if other else "")
     for name in sorted(_undated(told)):
         if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", words):
             yield _without_times(name, asked)
     for override in asked.question.overrides:
-        name = normalised(re.split(r"[^\w.-]", override.strip(), maxsplit=1)[0])
+        name = normalise(re.split(r"[^\w.-]", override.strip(), maxsplit=1)[0])
         if re.search(rf"(?:no version of|depends? on) {re.escape(name)}(?![\w-])", words):
             yield f'"{override}" in [resolver] overrides replaces what packages ask for'
     if not told.hints and not told.warnings and not asked.absent:
@@ -83,7 +83,7 @@ def hints(told: Told, asked: Asked) -> Iterator[str]:
 def _undated(told: Told) -> set[str]:
     """The distributions of which uv met files without upload times."""
     files = (re.search(r"`([^`/]+)` is missing an upload date", warning) for warning in told.warnings)
-    return {normalised(re.split(r"-\d", file[1])[0]) for file in files if file is not None}
+    return {normalise(re.split(r"-\d", file[1])[0]) for file in files if file is not None}
 
 
 def _without_times(name: str, asked: Asked) -> str:
@@ -95,7 +95,7 @@ def _without_times(name: str, asked: Asked) -> str:
 def _hidden(match: re.Match[str], told: Told, asked: Asked) -> str:
     name, question, index = match[1], asked.question, asked.owner(match[1])
     latest = re.search(r"(?:is|requested version,) v(\S+?),?(?: was)? published at (\S+?)\.(?:\s|$)", match.string)
-    if normalised(name) in _undated(told) or (latest is None and "satisfying the requirement" in match.string):
+    if normalise(name) in _undated(told) or (latest is None and "satisfying the requirement" in match.string):
         return _without_times(name, asked)
     cutoff: datetime | str | None = question.cutoff
     if index is not None and isinstance(index.exclude_newer, str):

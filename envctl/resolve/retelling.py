@@ -7,9 +7,9 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from envctl.errors import EnvctlError, IndexFailed, NoResolution, ToolFailed
+from envctl.model.names import normalise
 from envctl.model.profile import Requirement
 from envctl.resolve.asking import PROJECT, variable
-from envctl.resolve.binding import normalised
 from envctl.resolve.hints import URL, Asked, hints
 from envctl.resolve.interface import Question
 from envctl.resolve.stderr import Told
@@ -202,7 +202,7 @@ class Places:
             except InvalidRequirement:
                 continue
             place = (_ordered(str(parsed.specifier)), requirement.place)
-            self.asked.setdefault(normalised(parsed.name), []).append(place)
+            self.asked.setdefault(normalise(parsed.name), []).append(place)
 
     def annotate(self, text: str) -> str:
         """The text with ` (profiles/base.toml:11)` after what is asked for there."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envctl.model.codes import verdict_of
@@ -12,6 +12,7 @@ from envctl.model.lockfile import Lockfile
 from envctl.model.manifest import environment_digest
 from envctl.model.platform import Platform
 from envctl.verify import bytecode, closed, contents, hooks, interpreter, makers, packages, project
+from envctl.verify.listing import Listing, unlocked
 from envctl.verify.packages import Installed
 from envctl.verify.world import Manifests, Seeds, World
 
@@ -28,6 +29,7 @@ def compare(
     seeds: Seeds,
     project_folder: Path | None = None,
     known_as: Sequence[str] = (),
+    prepared: Mapping[str, Listing] | None = None,
     strict: bool = False,
 ) -> Verification:
     """Compare. Nothing is read or run; the two functions answer from what the caller has.
@@ -37,13 +39,14 @@ def compare(
         seeds: normalised name and version -> manifest of the wheel of that name that the interpreter carries.
         project_folder: absolute folder of the team's own package, for its editable install.
         known_as: further prefixes under which the environment is used.
+        prepared: what `envctl.verify.listing.prepare` made of a draft of the inventory, for speed.
         strict: warnings count as errors.
 
     Raises:
         ValueError: the lockfile has not exactly one wheel for a package on this platform.
     """
     pairs = lockfile.select(platform)
-    world = World(lockfile, platform, inventory, known_as)
+    world = World(lockfile, platform, inventory, known_as, prepared)
     split = packages.split(world, pairs)
     found = [
         (pairing.package.name, pairing.package.version, contents.check(world, pairing, manifests))
@@ -61,7 +64,7 @@ def compare(
         if _is_seed(world, item, seeds):
             allowed.add(item.name)
             continue
-        found.append((item.name, item.version, contents.found_digest(world, item, f"{item.name}-0")))
+        found.append((item.name, item.version, contents.found_digest(world, item, unlocked(item))))
         _report_extra(world, item, seeds)
     if split.project is not None:
         allowed.add(split.project.name)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 
-import msgspec
-
 from envctl.model.finding import Severity
 from envctl.model.inventory import Kind
 from envctl.model.manifest import BIN, Manifest
-from envctl.model.record import RecordEntry, bytecode_source, entry_point_scripts, is_bytecode
-from envctl.verify.packages import Installed, Pairing, claim, record
-from envctl.verify.scripts import Script, entry_point_bodies, entry_point_digest
+from envctl.model.record import is_bytecode
+from envctl.verify.listing import Listing, entry_points_of, listing_of, unlocked
+from envctl.verify.packages import Installed, Pairing, claim
+from envctl.verify.scripts import Script, entry_point_digest
 from envctl.verify.world import Manifests, World
 
 Strip = Callable[[World, Script], bool]
@@ -29,20 +28,6 @@ STRIP: tuple[Strip, ...] = (
 )
 
 
-class Listing(msgspec.Struct, frozen=True):
-    """What an installed package lists, reduced to what a manifest counts: manifest path -> place on disk.
-
-    Attributes:
-        rows: place -> RECORD's row. `outside`: how many rows leave the environment.
-        entry_points: `bin/NAME` -> `module:function`.
-    """
-
-    places: Mapping[str, str]
-    rows: Mapping[str, RecordEntry]
-    entry_points: Mapping[str, str]
-    outside: int
-
-
 def check(world: World, pairing: Pairing, manifests: Manifests) -> str:
     """Compare one package's files with the locked content digest; the content digest of what was found."""
     package, wheel, item = pairing.package, pairing.wheel, pairing.installed
@@ -50,12 +35,12 @@ def check(world: World, pairing: Pairing, manifests: Manifests) -> str:
     for path in item.notes:
         if path in world.inventory.entries:
             world.own(path, package.name)
-    listing = _listing(world, item, package.name, wheel.name)
+    listing = listing_of(world, item, wheel.name)
     if listing is not None:
         for strip in STRIP:
             found = _actual(world, listing, strip)
             if found.digest() == locked:
-                _take(world, package.name, listing.places.values())
+                _take(world, package.name, (*listing.places.values(), *listing.variants))
                 _check_scripts(world, package.name, found, listing.places, listing.entry_points)
                 _check_record(world, package.name, item, listing)
                 return locked
@@ -88,67 +73,25 @@ def check(world: World, pairing: Pairing, manifests: Manifests) -> str:
 
 def found_digest(world: World, item: Installed, wheel: str) -> str:
     """The content digest of a package that is no locked one, by what it lists."""
-    listing = _listing(world, item, item.name, wheel)
+    listing = listing_of(world, item, wheel)
     return (_actual(world, listing, STRIP[0]) if listing is not None else Manifest({})).digest()
 
 
 def equals(world: World, item: Installed, manifest: Manifest) -> bool:
     """Whether an installed package is, file for file, what a manifest lists; then its files are its own."""
-    listing = _listing(world, item, item.name, f"{item.name}-0")
+    listing = listing_of(world, item, unlocked(item))
     if listing is None:
         return False
     for strip in STRIP:
         found = _actual(world, listing, strip)
         if found.files == manifest.files:
-            _take(world, item.name, listing.places.values())
+            _take(world, item.name, (*listing.places.values(), *listing.variants))
             _check_scripts(world, item.name, found, listing.places, listing.entry_points)
             for path in item.notes:
                 if path in world.inventory.entries:
                     world.own(path, item.name)
             return True
     return False
-
-
-def _listing(world: World, item: Installed, package: str, wheel: str) -> Listing | None:
-    """Reduce RECORD; None where there is none."""
-    rows = record(world, item)
-    if rows is None:
-        return None
-    entry_points = _entry_points(world, item)
-    notes = item.notes
-    placed = {place: row for row in rows if (place := world.recorded_place(row.path)) is not None}
-    places = {}
-    for place in placed:
-        if place in notes or bytecode_source(place) in placed:
-            continue
-        if place.startswith(BIN) and place not in entry_points and _is_versioned(world, place, entry_points):
-            world.own(place, package)
-            continue
-        places[world.manifest_path(place, package, wheel)] = place
-    return Listing(places, placed, entry_points, len(rows) - len(placed))
-
-
-def _is_versioned(world: World, place: str, entry_points: Mapping[str, str]) -> bool:
-    """Whether it is one of the further names that pip and virtualenv give pip's own script: pip3, pip3.11, pip-3.11."""
-    minor = world.inventory.interpreter.minor
-    target = entry_points.get("bin/pip")
-    if target is None or minor is None:
-        return False
-    names = {f"bin/pip{mark}{minor[0]}{dot}" for mark in ("", "-") for dot in ("", f".{minor[1]}")}
-    script = Script.of(world.inventory.texts.get(place, b""))
-    return (
-        place in names
-        and script is not None
-        and script.starter in world.starters
-        and script.body in entry_point_bodies(target)
-    )
-
-
-def _entry_points(world: World, item: Installed) -> dict[str, str]:
-    try:
-        return entry_point_scripts(world.inventory.texts.get(f"{item.folder}/entry_points.txt", b""))
-    except ValueError:
-        return {}
 
 
 def _entry_point_digest(script: Script | None) -> str | None:
@@ -211,7 +154,7 @@ def _name(world: World, pairing: Pairing, manifest: Manifest, listing: Listing |
     """Name every file that differs from the manifest; the content digest of what stands there."""
     package = pairing.package.name
     places = {path: world.place(path, package) for path in manifest.files}
-    entry_points = _entry_points(world, pairing.installed)
+    entry_points = entry_points_of(world, pairing.installed)
     found: dict[str, str] = {}
     for path, expected in manifest.files.items():
         place = places[path]

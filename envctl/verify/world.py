@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from envctl.model.codes import named
 from envctl.model.finding import Finding, Severity
@@ -14,6 +15,9 @@ from envctl.model.manifest import BIN, INCLUDE, PREFIX, SITE, Manifest
 from envctl.model.platform import Platform
 from envctl.model.record import canonical
 from envctl.verify.scripts import starters
+
+if TYPE_CHECKING:
+    from envctl.verify.listing import Listing
 
 Manifests = Callable[[Package, Wheel], Manifest | None]
 Seeds = Callable[[str, str], Manifest | None]
@@ -33,15 +37,22 @@ class World:
 
     Args:
         known_as: further prefixes under which the environment is used: scripts may name any of them.
+        prepared: listings that were made already, by the folder of the package's metadata.
     """
 
     def __init__(
-        self, lockfile: Lockfile, platform: Platform, inventory: Inventory, known_as: Sequence[str] = ()
+        self,
+        lockfile: Lockfile,
+        platform: Platform,
+        inventory: Inventory,
+        known_as: Sequence[str] = (),
+        prepared: Mapping[str, Listing] | None = None,
     ) -> None:
         self.lockfile, self.platform, self.inventory = lockfile, platform, inventory
         self.prefixes = tuple(dict.fromkeys((inventory.root, inventory.real_root, *known_as)))
         self.site = (inventory.site or "lib/python/site-packages") + "/"
         self.starters = starters(self.prefixes, inventory.interpreter.minor)
+        self.prepared = prepared or {}
         self.owners: dict[str, str] = {}
         self.findings: list[Finding] = []
         self.lib64 = self._is_lib64_link()

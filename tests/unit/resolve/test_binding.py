@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envctl.errors import InvalidFile
+from envctl.model.names import normalise
 from envctl.model.profile import Index
-from envctl.resolve.binding import Bindings, normalised
+from envctl.resolve.binding import Bindings
 
 
 def index(name: str, *packages: str) -> Index:
@@ -62,6 +63,6 @@ NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,12}[A-Za-z0-9])?", fullmatc
 @given(NAMES)
 def test_a_name_is_bound_however_it_is_spelled(name: str) -> None:
     bindings = Bindings.of([index("a", name)])
-    for spelling in (name, name.upper(), normalised(name), name.replace("-", "_"), name.replace("_", ".")):
+    for spelling in (name, name.upper(), normalise(name), name.replace("-", "_"), name.replace("_", ".")):
         assert owner(bindings, spelling) == "a"
-    assert normalised(normalised(name)) == normalised(name)
+    assert normalise(normalise(name)) == normalise(name)

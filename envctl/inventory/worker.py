@@ -1,0 +1,49 @@
+"""Work on batches that several processes share. Standard library only; run as a script by an isolated interpreter.
+
+Arguments: the descriptor of the listing, that of the tokens, a script with a function `work`, and its own arguments. A token
+is 16 bytes, little-endian: a batch's number (4), its length (4) and its place in the listing (8). All workers share
+the position in the file of tokens, so that each takes the next one. More tokens may come until standard input ends.
+`work(number, batch)` yields what is written to standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+import sys
+from collections.abc import Iterator
+
+_TOKEN = struct.Struct("<IIQ")
+_PAUSE = 0.002
+
+
+def batches(listing: int, tokens: int) -> Iterator[tuple[int, bytes]]:
+    """The number and content of each batch that this worker gets hold of."""
+    complete = False
+    while True:
+        token = os.read(tokens, _TOKEN.size)
+        if len(token) == _TOKEN.size:
+            number, length, place = _TOKEN.unpack(token)
+            yield number, os.pread(listing, length, place)
+        elif complete:
+            return
+        else:
+            complete = bool(select.select([0], [], [], _PAUSE)[0]) and os.read(0, 1) == b""
+
+
+def main() -> None:
+    """Load the script and let it work."""
+    listing, tokens, script = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    names: dict[str, object] = {"__name__": "work", "__file__": script}
+    with open(script, "rb") as file:
+        exec(compile(file.read(), script, "exec"), names)  # noqa: S102  # envctl's own script, named by envctl
+    work = names["work"]
+    assert callable(work)
+    for number, batch in batches(listing, tokens):
+        for answer in work(number, batch, *sys.argv[4:]):
+            os.write(1, answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""What the RECORD of an installed package lists, reduced to what a manifest counts. No hash is needed for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from envctl.model.inventory import Inventory
+from envctl.model.lockfile import Lockfile
+from envctl.model.manifest import BIN
+from envctl.model.platform import Platform
+from envctl.model.record import RecordEntry, bytecode_source, entry_point_scripts
+from envctl.verify.packages import Installed, installed, record
+from envctl.verify.scripts import Script, entry_point_bodies
+from envctl.verify.world import World
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """One package's list.
+
+    Attributes:
+        text: RECORD itself.
+        places: manifest path -> place on disk.
+        rows: place -> RECORD's row. `outside`: how many rows leave the environment.
+        entry_points: `bin/NAME` -> `module:function`.
+        variants: further names of pip's own script, which installers add.
+    """
+
+    text: bytes
+    places: Mapping[str, str]
+    rows: Mapping[str, RecordEntry]
+    entry_points: Mapping[str, str]
+    variants: tuple[str, ...]
+    outside: int
+
+
+def prepare(lockfile: Lockfile, platform: Platform, draft: Inventory) -> dict[str, Listing]:
+    """The listing of every installed package by its metadata's folder, from an inventory that has no hashes yet."""
+    world = World(lockfile, platform, draft)
+    wheels = {package.name: wheel.name for package, wheel in lockfile.select(platform)}
+    found = {}
+    for item in installed(world):
+        listing = listing_of(world, item, wheels.get(item.name, unlocked(item)))
+        if listing is not None:
+            found[item.folder] = listing
+    return found
+
+
+def unlocked(item: Installed) -> str:
+    """What stands for the wheel's file name where no wheel is locked."""
+    return f"{item.name}-0"
+
+
+def listing_of(world: World, item: Installed, wheel: str) -> Listing | None:
+    """Reduce a package's RECORD; None where there is none. `wheel` is the wheel's file name."""
+    text = world.inventory.texts.get(f"{item.folder}/RECORD", b"")
+    prepared = world.prepared.get(item.folder)
+    if prepared is not None and prepared.text is text:
+        return prepared
+    rows = record(world, item)
+    if rows is None:
+        return None
+    entry_points = entry_points_of(world, item)
+    notes = item.notes
+    placed = {place: row for row in rows if (place := world.recorded_place(row.path)) is not None}
+    places, variants = {}, []
+    for place in placed:
+        if place in notes or bytecode_source(place) in placed:
+            continue
+        if place.startswith(BIN) and place not in entry_points and _is_variant(world, place, entry_points):
+            variants.append(place)
+        else:
+            places[world.manifest_path(place, item.name, wheel)] = place
+    return Listing(text, places, placed, entry_points, tuple(variants), len(rows) - len(placed))
+
+
+def entry_points_of(world: World, item: Installed) -> dict[str, str]:
+    """The scripts that its entry_points.txt asks for: `bin/NAME` -> `module:function`."""
+    try:
+        return entry_point_scripts(world.inventory.texts.get(f"{item.folder}/entry_points.txt", b""))
+    except ValueError:
+        return {}
+
+
+def _is_variant(world: World, place: str, entry_points: Mapping[str, str]) -> bool:
+    """Whether it is one of the further names that pip and virtualenv give pip's own script: pip3, pip3.11, pip-3.11."""
+    minor = world.inventory.interpreter.minor
+    target = entry_points.get("bin/pip")
+    if target is None or minor is None:
+        return False
+    names = {f"bin/pip{mark}{minor[0]}{dot}" for mark in ("", "-") for dot in ("", f".{minor[1]}")}
+    script = Script.of(world.inventory.texts.get(place, b""))
+    return (
+        place in names
+        and script is not None
+        and script.starter in world.starters
+        and script.body in entry_point_bodies(target)
+    )
