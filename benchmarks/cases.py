@@ -14,18 +14,6 @@ from benchmarks.table import Row
 from benchmarks.timing import Command, Figures, compare, environment
 
 CUTOFF = "2026-11-01T00:00:00Z"
-HASH = """
-import hashlib, os, sys
-from concurrent.futures import ProcessPoolExecutor
-def one(paths):
-    for path in paths:
-        with open(path, 'rb') as f: hashlib.sha256(f.read()).digest()
-if __name__ == '__main__':
-    files = sorted(((os.path.getsize(p), p) for d, _, names in os.walk(sys.argv[1]) for n in names
-        if os.path.isfile(p := os.path.join(d, n)) and not os.path.islink(p)), reverse=True)
-    groups = [[p for _, p in files[i::64]] for i in range(64)]
-    with ProcessPoolExecutor(os.cpu_count()) as pool: list(pool.map(one, groups))
-"""
 
 
 def _compile(project_folder: Path, stack: list[str], cache: Path) -> Command:
@@ -131,8 +119,7 @@ def verify(work: Path, runs: int) -> Iterator[Row]:
     for command in (["lock"], ["sync", "bench"]):
         subprocess.run(["envctl", "-C", str(folder), *command], check=True, env=env)
     ours = _envctl(folder, cache, "verify", "bench", "--venv", str(venv))
-    script = work / "hash.py"
-    script.write_text(HASH, "utf-8")
+    script = Path(__file__).parent / "floor.py"
     floor = Command("hashlib on all cores", [sys.executable, "-I", "-S", str(script), str(venv)])
     xargs = Command("xargs -P2 sha256sum", ["sh", "-c", f"find {venv} -type f -print0 | xargs -0 -P2 -n64 sha256sum"])
     size = sum(p.stat().st_size for p in venv.rglob("*") if p.is_file() and not p.is_symlink()) / 1e9

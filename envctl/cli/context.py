@@ -70,7 +70,15 @@ class Settings(NamedTuple):
     def say(self, text: str) -> None:
         """A message for people, on standard error; nothing with --quiet."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(visible(text), err=True)
+
+
+def visible(text: str) -> str:
+    """A message with every character escaped that a terminal would obey: parts of it come from files and indexes."""
+    if text.isprintable():
+        return text
+    shown = (char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+    return "".join(shown)
 
 
 pass_settings = click.make_pass_decorator(Settings)

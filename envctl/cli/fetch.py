@@ -13,8 +13,8 @@ from envctl.cli.context import Settings, pass_settings, print_json
 @click.command(
     epilog="""\b
 Examples:
-  envctl fetch demo:cpu wheelhouse    then, without a network: `envctl sync --from`
-  envctl fetch datascience wheelhouse --platform linux/arm64    one platform of two"""
+  envctl fetch demo:cpu wheelhouse    then, elsewhere: `envctl sync --from`
+  envctl fetch datascience wheelhouse --platform linux/arm64"""
 )
 @click.argument("target", shell_complete=complete.targets)
 @click.argument("folder", metavar="DIR", shell_complete=complete.folders)

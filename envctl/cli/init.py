@@ -11,8 +11,8 @@ from envctl.cli.context import Settings, pass_settings, print_json
 @click.command(
     epilog="""\b
 Examples:
-  envctl init                                  profiles/base.toml, with comments
-  envctl init train --from requirements.txt    a profile that reads what you have"""
+  envctl init                                  profiles/base.toml, commented
+  envctl init train --from requirements.txt    reads what you have"""
 )
 @click.argument("name", required=False, metavar="[NAME]")
 @click.option(

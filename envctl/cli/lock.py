@@ -11,13 +11,14 @@ from envctl.cli.context import Settings, pass_settings, print_json
 
 if TYPE_CHECKING:
     from envctl.commands.check import CheckResult
-    from envctl.commands.lock import LockResult, TargetResult
+    from envctl.commands.lock import LockResult
+    from envctl.lockfile.changes import Change
 
 
 @click.command(
     epilog="""\b
 Examples:
-  envctl lock                      lock what changed, keep every pin that still fits
+  envctl lock                      all targets; pins that still fit stay
   envctl lock demo:cpu -P numpy    move numpy, and what has to move with it
   envctl lock --check              in CI: exit 1 when one is stale or edited"""
 )
@@ -55,7 +56,7 @@ def command(
 ) -> int:
     """Resolve profiles and write each target's lockfile and Dockerfile.
 
-    All targets are locked when none is named. Existing pins stay unless the profile forces a change or an upgrade
+    All targets are locked when none is named; a profile's name means all of its variants. Existing pins stay unless the profile forces a change or an upgrade
     is asked for.
     """
     if resolve and not check:
@@ -108,11 +109,11 @@ def _show_check(settings: Settings, result: CheckResult) -> None:
         click.echo(f"fresh: {count(len(result.targets), 'target')}")
     else:
         click.echo(f"stale: {', '.join(target.target for target in stale)}")
-    for target in result.targets:
-        for reason in target.reasons:
-            click.echo(f"  {reason}")
-        for note in target.notes:
-            click.echo(f"  note: {note}")
+    # one line of a profile makes every target of it stale: it is said once
+    for reason in dict.fromkeys(str(reason) for target in result.targets for reason in target.reasons):
+        click.echo(f"  {reason}")
+    for note in dict.fromkeys(note for target in result.targets for note in target.notes):
+        click.echo(f"  note: {note}")
     if stale:
         settings.say(f"hint: `envctl lock {' '.join(target.target for target in stale)}`")
 
@@ -124,10 +125,7 @@ def _show(settings: Settings, result: LockResult) -> None:
         for warning in target.warnings:
             settings.say(f"warning: {target.target}: {warning}")
     _show_targets(result)
-    if any(target.changes for target in result.targets):
-        click.echo("  since the last lock")
-        for target in result.targets:
-            _show_changes(target, len(result.targets) > 1)
+    _show_changes(result)
     done = f"{count(len(result.written), 'file')} {'would be ' if result.dry_run else ''}written"
     where = " in profiles/locked" if result.written else ": nothing changed"
     click.echo(f"  {done}{where}, {result.seconds:.1f} s")
@@ -164,12 +162,25 @@ def _show_targets(result: LockResult) -> None:
             click.echo(folded(note, indent))
 
 
-def _show_changes(target: TargetResult, several: bool) -> None:
-    for change in target.changes:
-        move = f"{change.old} -> {change.new}" if change.old and change.new else f"{change.new or change.old}"
-        word = "" if change.old and change.new else "  new" if change.new else "  gone"
-        owner = f"{target.target}: " if several else ""
-        click.echo(f"    {owner}{change.name}  {move}{word}  {change.reason}")
+def _show_changes(result: LockResult) -> None:
+    """A line for each pin that moved, with the targets where it is not all of them."""
+    owners: dict[Change, list[str]] = {}
+    for target in result.targets:
+        for change in target.changes:
+            owners.setdefault(change, []).append(target.target)
+    if not owners:
+        return
+    click.echo("  since the last lock")
+    rows = []
+    for change, named in sorted(owners.items(), key=lambda item: item[0].name):
+        version = f"{change.new or change.old}"
+        word = "new" if change.new else "gone"
+        move = f"{change.old} -> {change.new}" if change.old and change.new else f"{version}  {word}"
+        where = "" if len(named) == len(result.targets) else f"  ({', '.join(named)})"
+        rows.append((change.name, move, f"{change.reason}{where}"))
+    names, moves = (max(len(row[column]) for row in rows) for column in (0, 1))
+    for name, move, why in rows:
+        click.echo(f"    {name:<{names}}  {move:<{moves}}  {why}")
 
 
 def _base(base: str | None) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from envctl import __version__
-from envctl.cli.context import Settings
+from envctl.cli.context import Settings, visible
 from envctl.errors import EnvctlError
 
 if TYPE_CHECKING:
@@ -164,4 +164,4 @@ def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    click.echo(visible(text), err=True)

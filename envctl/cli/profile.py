@@ -11,7 +11,7 @@ from envctl.cli.context import Settings, pass_settings, print_json
 @click.command(
     epilog="""\b
 Examples:
-  envctl profile demo:cuda                    what it asks for, and which file says so
+  envctl profile demo:cuda                    each value, and its file
   envctl profile datascience --format json    the same for programs"""
 )
 @click.argument("target", metavar="TARGET", shell_complete=complete.targets)

@@ -23,7 +23,7 @@ _MOST = 20
 Examples:
   envctl sync demo:cpu                      make or repair .venv
   envctl sync demo:cpu --dry-run            say what that would change
-  envctl sync demo:cpu --from wheelhouse    without a network, after `envctl fetch`"""
+  envctl sync demo:cpu --from wheelhouse    offline, after `envctl fetch`"""
 )
 @click.argument("target", required=False, shell_complete=complete.targets)
 @click.option(

@@ -14,8 +14,8 @@ from envctl.errors import UsageError
 @click.command(
     epilog="""\b
 Examples:
-  envctl verify demo:cpu                                 the active venv, else .venv
-  envctl verify demo:cpu --format json -o report.json    the report for programs"""
+  envctl verify demo:cpu    the active environment, else .venv
+  envctl verify demo:cpu --venv .venv --format json -o report.json"""
 )
 @click.argument("target", required=False, shell_complete=complete.targets)
 @click.option(

@@ -21,6 +21,7 @@ from envctl.model.manifest import sha256
 from envctl.model.platform import Libc, Platform
 from envctl.model.profile import Inputs
 from envctl.model.target import Target
+from envctl.profile.moment import EXPECTED
 from envctl.system import files
 
 _LONGEST_VERSION = 100
@@ -122,7 +123,7 @@ def prepare(
     if not settled.complete():
         kept = previous.envctl.python.version if previous is not None and not options.upgrade else ""
         version = settled.python.version
-        full = kept if kept.startswith(version + ".") else python_release(version)
+        full = kept if kept.startswith(version + ".") else _newest(inputs, version, python_release)
         python = msgspec.structs.replace(settled.python, version=full)
         settled = msgspec.structs.replace(settled, python=python)
     return Job(
@@ -134,6 +135,21 @@ def prepare(
         cutoff=_cutoff(inputs, previous, options, now),
         intact=whole,
     )
+
+
+def _newest(inputs: Inputs, version: str, python_release: Callable[[str], str]) -> str:
+    try:
+        return python_release(version)
+    except InvalidFile as error:
+        raise placed(error, inputs) from error
+
+
+def placed(error: InvalidFile, inputs: Inputs) -> InvalidFile:
+    """The error with the place of the key that it names, where it was raised by a room that knows no files."""
+    if error.file is None and error.key is not None:
+        file, line = inputs.line_of.get(error.key, (f"profiles/{inputs.target.profile}.toml", None))
+        error.file, error.line = file, line
+    return error
 
 
 def read_previous(project: Path, target: Target) -> Lockfile | None:
@@ -157,7 +173,7 @@ def _cutoff(
             return profile.cutoff(options.exclude_newer, now), "command-line"
         except ValueError as error:
             raise UsageError(
-                "--exclude-newer is no moment", found=options.exclude_newer, expected=str(error)
+                "--exclude-newer is no moment", found=repr(options.exclude_newer), expected=EXPECTED
             ) from error
     recorded = previous.envctl.resolver if previous is not None else None
     text = inputs.profile.resolver.exclude_newer

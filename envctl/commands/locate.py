@@ -21,7 +21,7 @@ def find_lockfile(project: Path, text: str) -> tuple[Path, Lockfile]:
         The lockfile's place (`project` joined with it) and its content.
 
     Raises:
-        UsageError: the text is no target, or it leaves open which variant is meant.
+        UsageError: the text is no target, there is no such target, or it leaves open which variant is meant.
         InvalidFile: the target is not locked, or its lockfile is invalid.
     """
     if is_path(text):
@@ -87,12 +87,15 @@ def is_path(text: str) -> bool:
     return "/" in text or "\\" in text or text.endswith(".toml")
 
 
-def _not_locked(project: Path, target: Target) -> InvalidFile:
+def _not_locked(project: Path, target: Target) -> InvalidFile | UsageError:
     if (project / PROFILES / f"{target.profile}.toml").exists():
+        from envctl import profile
+
+        profile.resolve_name(project, str(target))  # UsageError where it has no such variant
         return InvalidFile(f"{target} is not locked", file=target.lockfile, hint=f"`envctl lock {target}`")
     known = [str(other) for other in locked_targets(project)]
     near = difflib.get_close_matches(str(target), known, n=1, cutoff=0.5)
-    return InvalidFile(
+    return (UsageError if known else InvalidFile)(
         f"{target} is not locked, and there is no profile of that name",
         file=target.lockfile,
         expected=f"one of {', '.join(known)}" if known else None,

@@ -139,7 +139,7 @@ def _resolved(
         found = read[candidate.url]
         wheel = Wheel(
             name=candidate.filename,
-            url=candidate.url,
+            url=candidate.url.partition("?")[0],  # a query may hold a signature, and differ tomorrow
             upload_time=candidate.upload_time,
             size=found.size,
             hashes={"sha256": found.sha256},

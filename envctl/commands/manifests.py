@@ -6,7 +6,6 @@ None of these sources is trusted: a manifest counts when it hashes to the locked
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -82,14 +81,14 @@ class ManifestSources:
     def _asked(self, wheel: Wheel) -> Manifest | None:
         if self._offline or wheel.url is None:
             return None
+        from envctl.index.mirrors import credentials
         from envctl.index.wheel import read_remote
-        from envctl.system.credentials import index_credentials
         from envctl.system.http import Client
 
         if self._client is None:
             indexes = {index.name: index.url for index in self._lockfile.envctl.indexes}
-            credentials = index_credentials(indexes, os.environ)
-            self._client = Client(credentials=credentials, attempts=2, patience=_PATIENCE)
+            known = credentials(indexes)
+            self._client = Client(credentials=known, attempts=2, patience=_PATIENCE)
         try:
             read = read_remote(self._client, wheel.url, filename=wheel.name, sha256=wheel.sha256, size=wheel.size)
         except EnvctlError:

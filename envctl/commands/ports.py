@@ -14,13 +14,12 @@ from envctl.errors import InvalidFile
 from envctl.index.ahead import Ahead
 from envctl.index.cache import ContentCache
 from envctl.index.contents import WheelRef, read_contents
-from envctl.index.mirrors import configured
+from envctl.index.mirrors import configured, credentials
 from envctl.model.lockfile import Installer
 from envctl.model.resolution import Candidate
 from envctl.resolve.installer import resolve_installer
 from envctl.resolve.interface import Resolver
 from envctl.resolve.uv import UvResolver
-from envctl.system.credentials import index_credentials
 from envctl.system.http import Client
 from envctl.system.process import run
 from envctl.system.uv import binary, clean_environment
@@ -41,7 +40,7 @@ class SystemPorts:
         self._offline = offline
         self._progress = progress
         self._cache = None if fresh else ContentCache()
-        self._client = Client(offline=offline)
+        self._client = Client(offline=offline, credentials=credentials({}))
         self._ahead = Ahead(self._client, self._cache)
         self._resolver = UvResolver(default_index=configured(os.environ), seen=None if offline else self._ahead.see)
 
@@ -104,7 +103,7 @@ class SystemPorts:
             for wheel in wheels
         }
         indexes = {index.name: index.url for job in jobs for index in job.inputs.profile.resolver.index}
-        with Client(offline=self._offline, credentials=index_credentials(indexes, os.environ)) as client:
+        with Client(offline=self._offline, credentials=credentials(indexes)) as client:
             found = read_contents(
                 list(refs.values()),
                 client=client,

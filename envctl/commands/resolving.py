@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from envctl.commands.jobs import Job, LockOptions
-from envctl.errors import NoResolution, UsageError
+from envctl.commands.jobs import Job, LockOptions, placed
+from envctl.errors import InvalidFile, NoResolution, UsageError
 from envctl.model.names import normalise
 from envctl.model.platform import Platform
 from envctl.model.profile import Requirement
@@ -42,7 +42,10 @@ def resolve_jobs(
 
     def answer(unit: Unit, extra: Mapping[str, str] = {}) -> Resolution:
         job = by_target[unit[0]]
-        return resolver.resolve(_question(job, unit[1], options, shared.get(unit[0].profile, {}), extra))
+        try:
+            return resolver.resolve(_question(job, unit[1], options, shared.get(unit[0].profile, {}), extra))
+        except InvalidFile as error:
+            raise placed(error, job.inputs) from error
 
     with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
         answers |= zip(leads.values(), pool.map(answer, leads.values()), strict=True)

@@ -13,7 +13,7 @@ from envctl.errors import IndexFailed, UsageError
 from envctl.index.cache import ContentCache
 from envctl.index.contents import WheelRef
 from envctl.index.download import Downloader, Wanted
-from envctl.index.mirrors import configured
+from envctl.index.mirrors import configured, credentials
 from envctl.index.pages import project_page
 from envctl.install.wheelhouse import WHEELS, sha256_file
 from envctl.inventory.venv import Venv
@@ -23,7 +23,7 @@ from envctl.model.manifest import Manifest
 from envctl.model.platform import Platform
 from envctl.model.simple_api import SimpleFile
 from envctl.resolve.uv import UvResolver
-from envctl.system.credentials import index_credentials, redact
+from envctl.system.credentials import redact
 from envctl.system.http import Client, Downloaded
 from envctl.verify.compare import compare
 
@@ -65,7 +65,7 @@ class SystemPorts:
         if not missing:
             return held, 0
         index = configured(os.environ) or UvResolver().default_index()
-        with Client(offline=self._offline) as client:
+        with Client(offline=self._offline, credentials=credentials({})) as client:
             offered = project_page(client, index, installer.name) or ()
         found = {file.sha256: file for file in offered if file.sha256 in missing}
         for digest in sorted(missing - found.keys()):
@@ -117,7 +117,7 @@ class SystemPorts:
 
     def _download(self, wanted: Sequence[Wanted], indexes: dict[str, str], folder: Path) -> int:
         mirror = configured(os.environ)
-        client = _Counting(offline=self._offline, credentials=index_credentials(indexes, os.environ))
+        client = _Counting(offline=self._offline, credentials=credentials(indexes))
         with client:
             downloader = Downloader(
                 client, mirrors=[] if mirror is None else [mirror], local=self._local, contents=self._contents

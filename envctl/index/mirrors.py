@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 from envctl.errors import UsageError
-from envctl.system.credentials import redact
+from envctl.system.credentials import Secret, index_credentials, redact, split_credentials
 
 # In this order: envctl's own, then those of the tools that people have configured already.
 VARIABLES = ("ENVCTL_INDEX_URL", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
@@ -33,3 +33,10 @@ def configured(environ: Mapping[str, str] | None = None) -> str | None:
                 f"{variable} is no web address", found=redact(said), expected="https://index.example/simple"
             )
     return None
+
+
+def credentials(indexes: Mapping[str, str], environ: Mapping[str, str] | None = None) -> dict[str, Secret]:
+    """URL -> user and password: those of the named indexes (name -> URL), and those in the mirror's own address."""
+    environ = os.environ if environ is None else environ
+    plain, secret = split_credentials(configured(environ) or "")
+    return {**({plain: secret} if secret else {}), **index_credentials(indexes, environ)}

@@ -56,7 +56,7 @@ def recompile(tasks: Sequence[Task], interpreter: str, *, workers: int | None = 
 def _round(tasks: Sequence[Task], interpreter: str, workers: int, size: int) -> dict[bytes, Bytecode]:
     with Workers(Path(recompiler.__file__), workers, interpreter=interpreter) as running:
         running.give(b"".join(task.fields() for task in tasks[at : at + size]) for at in range(0, len(tasks), size))
-        output = running.answers()
+        output = b"".join(running.answers())
     known = {status.value: status for status in Bytecode}
     found = {}
     for line in output.decode("ascii", "replace").split("\n")[:-1]:

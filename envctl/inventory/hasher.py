@@ -1,6 +1,7 @@
 """Hash regular files. Standard library only: a script of `worker.py`, and a module of this process.
 
-A batch is paths separated by NUL; the answer is a line with its number, a line for each path, and an empty line.
+A batch is paths separated by NUL; the answer is a line with its number, a line for each path (sha256, mode in octal digits,
+size; or `!` and a reason), and an empty line.
 """
 
 from __future__ import annotations
@@ -8,7 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+
+TYPE_CHECKING = False  # see worker.py
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Reads through one buffer that stays in the processor's cache: as fast as mapping files, without a mapped file's
 # growth of resident memory, and without dying when a file is cut while it is read.
@@ -21,8 +25,8 @@ class Changed(Exception):
     """The file is no regular file, or was written to while it was read."""
 
 
-def sha256(path: bytes, *, follow: bool = False) -> str:
-    """64 hex digits of a regular file's content.
+def measure(path: bytes, *, follow: bool = False) -> tuple[str, int, int]:
+    """Sha256 (64 hex digits) of a regular file's content, its permission bits, its size.
 
     Raises:
         Changed: it is no regular file (any more), or changed meanwhile.
@@ -45,7 +49,7 @@ def sha256(path: bytes, *, follow: bool = False) -> str:
         os.close(descriptor)
     if read != before.st_size or (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
         raise Changed("it changed while it was read")
-    return digest.hexdigest()
+    return digest.hexdigest(), stat.S_IMODE(before.st_mode), read
 
 
 def _rest(descriptor: int, digest: hashlib._Hash) -> int:
@@ -59,10 +63,10 @@ def _rest(descriptor: int, digest: hashlib._Hash) -> int:
 
 
 def answer(path: bytes) -> str:
-    """The sha256 of one path, or `!` and the reason why there is none."""
+    """The line of one path."""
     for _ in range(2):  # a file that is being written may be complete the next moment
         try:
-            return sha256(path)
+            return "%s %o %d" % measure(path)
         except Changed as error:
             reason = str(error)
         except OSError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -24,7 +24,7 @@ class Hashing:
         self._small: list[tuple[int, bytes]] = []
 
     def add(self, path: bytes, size: int) -> None:
-        """One more file."""
+        """One more file; `size` only says which come first."""
         if size >= _LARGE:
             self._give([[path]])
         else:
@@ -38,15 +38,18 @@ class Hashing:
         self._batches += batches
         self._workers.give(b"\0".join(batch) for batch in batches)
 
-    def finish(self) -> dict[bytes, str]:
-        """By path, the sha256 (64 hex digits), or `!` and a reason where a file could not be read."""
-        answers = _read(self._workers.answers(), self._batches)
-        found: dict[bytes, str] = {}
-        for number, batch in enumerate(self._batches):
+    def finish(self) -> Iterator[tuple[bytes, str]]:
+        """Each path with what `hasher.answer` says of it."""
+        missing = set(range(len(self._batches)))
+        rest = b""
+        for piece in self._workers.answers():
+            blocks, _, rest = (rest + piece).rpartition(b"\n\n")
+            for number, answers in _read(blocks, self._batches):
+                missing.discard(number)
+                yield from zip(self._batches[number], answers, strict=True)
+        for number in sorted(missing):
             # What a worker took and never answered (it was killed, or could not start) is hashed here.
-            got = answers.get(number) or [hasher.answer(path) for path in batch]
-            found.update(zip(batch, got, strict=True))
-        return found
+            yield from ((path, hasher.answer(path)) for path in self._batches[number])
 
     def __enter__(self) -> Hashing:
         return self
@@ -59,12 +62,12 @@ class Hashing:
 
 
 def hash_files(files: Sequence[tuple[bytes, int]], *, workers: int | None = None) -> dict[bytes, str]:
-    """Hash each (path, size) now; see `Hashing.finish`."""
+    """Hash each (path, size) now: 64 hex digits, or `!` and a reason where a file could not be read."""
     with Hashing(workers) as hashing:
         for path, size in files:
             hashing.add(path, size)
         hashing.complete()
-        return hashing.finish()
+        return {path: line if line[0] == "!" else line[:64] for path, line in hashing.finish()}
 
 
 def _batches(ordered: Sequence[tuple[int, bytes]]) -> list[list[bytes]]:
@@ -79,10 +82,8 @@ def _batches(ordered: Sequence[tuple[int, bytes]]) -> list[list[bytes]]:
     return batches
 
 
-def _read(output: bytes, batches: list[list[bytes]]) -> dict[int, list[str]]:
-    answers = {}
-    for block in output.decode("utf-8", "replace").split("\n\n")[:-1]:
+def _read(blocks: bytes, batches: list[list[bytes]]) -> Iterator[tuple[int, list[str]]]:
+    for block in blocks.decode("utf-8", "replace").split("\n\n"):
         number, *lines = block.split("\n")
         if number.isdecimal() and int(number) < len(batches) and len(lines) == len(batches[int(number)]):
-            answers[int(number)] = lines
-    return answers
+            yield int(number), lines

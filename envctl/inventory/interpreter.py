@@ -172,6 +172,6 @@ def _bundled(library: Path | None) -> tuple[str, ...]:
 
 def _hash(path: str) -> str:
     try:
-        return hasher.sha256(os.fsencode(path))
+        return hasher.measure(os.fsencode(path))[0]
     except (OSError, hasher.Changed):
         return ""

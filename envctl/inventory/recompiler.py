@@ -12,9 +12,12 @@ import hashlib
 import marshal
 import os
 import struct
-from collections.abc import Iterator
 from importlib.util import MAGIC_NUMBER
 from types import CodeType
+
+TYPE_CHECKING = False  # see worker.py
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MEMORY = 4 << 30
 _SECONDS = 60

@@ -33,6 +33,7 @@ VARIABLES = (
 )
 _CONFIG = "pyvenv.cfg"
 _FORMAT, _BITS = 0o170000, 0o7777
+_SMALL = (".py", ".pyc", ".pyi", ".h", ".txt", ".json", ".md", ".rst", ".js", ".css", ".html", ".yaml", ".typed")
 _TEXT = 64 * 2**20
 _SCRIPT = 256 * 2**10
 _SITE = re.compile(r"lib/python(\d+\.\d+)t?/site-packages")
@@ -99,12 +100,12 @@ class Reading:
     def draft(self) -> Inventory:
         """The inventory without hashes and without bytecode, while the files are hashed.
 
-        Its entries are only folders, links and files that are no wheel's; its texts are not yet known to be what is hashed.
+        Its entries are all but the regular files; its texts are not yet known to be what is hashed.
         """
         root, tree = self._root, self._tree
         texts, self._unread = _texts(root, tree)
         config, repeated = read_config(texts.get(_CONFIG, b""))
-        copied = any(_PYTHON.fullmatch(path) for path in tree.files if path.startswith("bin/"))
+        copied = any(path.startswith("bin/") and _PYTHON.fullmatch(path) for path, _ in tree.files.values())
         interpreter, self._compilers = inspect(Path(root), config, copied=copied)
         self._draft = Inventory(
             root=root,
@@ -141,9 +142,9 @@ class Reading:
 
 
 class _Tree(msgspec.Struct):
-    """What a walk found: regular files (place, mode, size), everything else, what is behind links, what was unreadable."""
+    """What a walk found: path and size (0: not asked) of files by place, all else, places behind links, problems."""
 
-    files: dict[str, tuple[bytes, int, int]]
+    files: dict[bytes, tuple[str, int]]
     others: dict[str, Entry]
     behind: dict[str, bytes]
     problems: list[Problem]
@@ -159,14 +160,14 @@ def _walk(root: str, hashing: Hashing) -> _Tree:
             with os.scandir(f"{root}/{folder}") as found:
                 for item in found:
                     path = folder + item.name
-                    status = item.stat(follow_symlinks=False)
-                    mode, size = status.st_mode, status.st_size
-                    if mode & _FORMAT == stat.S_IFREG:
-                        place = os.fsencode(item.path)
-                        tree.files[path] = place, mode & _BITS, size
+                    if item.is_file(follow_symlinks=False):
+                        # The process that hashes a file asks for its size anyway; here it only says which come first.
+                        size = 0 if path.endswith(_SMALL) else item.stat(follow_symlinks=False).st_size
+                        place = item.path.encode("utf-8", "surrogateescape")
+                        tree.files[place] = path, size
                         hashing.add(place, size)
                         continue
-                    tree.others[path] = entry = _other(item.path, mode)
+                    tree.others[path] = entry = _other(item.path, item.stat(follow_symlinks=False).st_mode)
                     if entry.kind is Kind.FOLDER:
                         folders.append(path + "/")
                     elif entry.real is not None and os.path.isfile(entry.real) and not _PYTHON.fullmatch(path):
@@ -189,29 +190,34 @@ def _other(place: str, status: int) -> Entry:
     return Entry(special.get(kind, Kind.DEVICE), mode)
 
 
-def _hashed(tree: _Tree, answers: Mapping[bytes, str]) -> tuple[dict[str, Entry], list[Problem]]:
+def _hashed(tree: _Tree, answers: Iterable[tuple[bytes, str]]) -> tuple[dict[str, Entry], list[Problem]]:
     """Every entry with its hash; what could not be hashed becomes a problem."""
     entries, problems = dict(tree.others), list(tree.problems)
-    for path, (place, mode, size) in tree.files.items():
-        answer = answers[place]
-        if answer[0] == "!":
+    behind: dict[bytes, str] = {}
+    for place, answer in answers:
+        path = tree.files[place][0] if place in tree.files else None
+        digest, _, rest = answer.partition(" ")
+        if path is None or answer[0] == "!":
+            behind[place] = answer
+        if path is not None and answer[0] == "!":
             problems.append(Problem(path, answer[1:]))
-            entries[path] = Entry(Kind.FILE, mode, size)
-        else:
-            entries[path] = Entry(Kind.FILE, mode, size, answer)
+            entries[path] = Entry(Kind.FILE, 0)
+        elif path is not None:
+            mode, _, size = rest.partition(" ")
+            entries[path] = Entry(Kind.FILE, int(mode, 8), int(size), digest)
     for path, place in tree.behind.items():
-        answer = answers[place]
+        answer = behind.get(place) or entries[tree.files[place][0]].sha256 or "!it could not be read"
         if answer[0] == "!":
             problems.append(Problem(path, answer[1:]))
         else:
-            entries[path] = msgspec.structs.replace(entries[path], sha256=answer)
+            entries[path] = msgspec.structs.replace(entries[path], sha256=answer[:64])
     return entries, problems
 
 
 def _texts(root: str, tree: _Tree) -> tuple[dict[str, bytes], list[Problem]]:
     """The content of the files that comparing reads, and which of them could not be read."""
     texts, problems = {}, []
-    sizes = {path: size for path, (_, _, size) in tree.files.items() if _wanted(path)}
+    sizes = {path: size for path, size in tree.files.values() if _wanted(path)}
     sizes |= dict.fromkeys((path for path in tree.behind if _wanted(path)), 0)
     for path, size in sizes.items():
         try:

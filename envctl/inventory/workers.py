@@ -11,13 +11,15 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
 # -I: no PYTHON* variables, no user site, no script folder on the path; -S: no site module, so no .pth files.
 FLAGS = ("-I", "-S", "-B", "-W", "ignore")
 _WORKER = Path(__file__).with_name("worker.py")
+_PAUSE = 0.005
 _TOKEN = struct.Struct("<IIQ")  # as in worker.py
 
 
@@ -68,7 +70,8 @@ class Workers:
 
     def give(self, batches: Iterable[bytes]) -> None:
         """More work; batches are numbered in the order in which they are given, from 0."""
-        content, tokens = [], []
+        content: list[bytes] = []
+        tokens: list[bytes] = []
         start = self._place
         for batch in batches:
             tokens.append(_TOKEN.pack(self._given + len(tokens), len(batch), self._place))
@@ -79,14 +82,22 @@ class Workers:
         _write(self._tokens, b"".join(tokens), self._given * _TOKEN.size)
         self._given += len(tokens)
 
-    def answers(self) -> bytes:
-        """Wait until all is worked on; what was answered, in no order."""
+    def answers(self) -> Iterator[bytes]:
+        """What is answered, in pieces and in no order, until all is worked on."""
         for worker in self._running:
             if worker.stdin is not None:
                 worker.stdin.close()
-        for worker in self._running:
-            worker.wait()
-        return os.pread(self._answers, os.fstat(self._answers).st_size, 0)
+        place = 0
+        while True:
+            working = any(worker.poll() is None for worker in self._running)
+            size = os.fstat(self._answers).st_size
+            if size > place:
+                yield os.pread(self._answers, size - place, place)
+                place = size
+            elif working:
+                time.sleep(_PAUSE)
+            else:
+                return
 
     def __enter__(self) -> Workers:
         return self

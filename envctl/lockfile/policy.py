@@ -94,9 +94,11 @@ def asked_for(name: str, inputs: Inputs, resolved: Sequence[Resolved]) -> str:
     for requirement in inputs.requirements:
         if requirement_name(requirement.text) == name:
             return f"(asked for in {requirement.place})"
-    for other in resolved:
-        if any(requirement_name(text) == name for text in other.requires):
-            return f"(needed by {other.name} {other.version})"
+    # what a package asks for in an extra is not what brought it, unless nothing else did
+    for extra in (False, True):
+        for other in resolved:
+            if any(requirement_name(t) == name and ("extra" in t.partition(";")[2]) == extra for t in other.requires):
+                return f"(needed by {other.name} {other.version})"
     return ""
 
 

@@ -69,7 +69,7 @@ def settle(inputs: Inputs, digests: Mapping[str, str]) -> Settled:
         indexes=tuple(LockedIndex(name=index.name, url=index.url) for index in profile.resolver.index),
         image=_image(image, digests) if image else None,
         platforms={str(p): PlatformPin(libc=profile.libc, base_digest=digest) for p in platforms},
-        commands=dict(profile.commands),
+        commands=dict(sorted(profile.commands.items())),
         policy=Policy(
             startup_hooks=profile.policy.startup_hooks,
             writable=profile.policy.writable,

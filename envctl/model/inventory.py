@@ -122,12 +122,7 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     mounts: tuple[str, ...] = ()
     variables: Mapping[str, str] = {}
 
-    @property
-    def files(self) -> int:
-        """Number of regular files."""
-        return sum(entry.kind is Kind.FILE for entry in self.entries.values())
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of all regular files."""
-        return sum(entry.size for entry in self.entries.values() if entry.kind is Kind.FILE)
+    def measure(self) -> tuple[int, int]:
+        """How many regular files there are, and their bytes."""
+        sizes = [entry.size for entry in self.entries.values() if entry.kind is Kind.FILE]
+        return len(sizes), sum(sizes)

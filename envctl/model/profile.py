@@ -22,6 +22,8 @@ Cutoff: TypeAlias = Annotated[
     str, Meta(extra_json_schema={"examples": ["2026-11-01T00:00:00Z", "2026-11-01", "7 days", "P7D"]})
 ]
 
+Moment: TypeAlias = Annotated[str, Meta(extra_json_schema={"examples": ["2026-11-01T00:00:00Z", "2026-11-01"]})]
+
 
 class Index(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
     """A package index (simple API). With `packages` (names and globs), those come from it and from nowhere else.
@@ -48,10 +50,10 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forbid_un
         ),
     ] = ()
     exclude_newer: Annotated[
-        bool | Cutoff,
+        bool | Moment,
         Meta(
             description="false: this index tells no upload times, so the cutoff does not apply to it. "
-            "A time: a cutoff of its own."
+            "A moment or a date: a cutoff of its own."
         ),
     ] = True
 

@@ -186,7 +186,7 @@ def entry_point_scripts(data: bytes) -> dict[str, str]:
     try:
         parser.read_string(data.decode("utf-8"))
     except (configparser.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"entry_points.txt is malformed: {error}") from error
+        raise ValueError(f"entry_points.txt is malformed: {' '.join(str(error).split())}") from error
     scripts = {}
     for group in ("console_scripts", "gui_scripts"):
         if not parser.has_section(group):

@@ -149,7 +149,7 @@ def _json_files(body: bytes, url: str) -> Iterator[SimpleFile]:
 
 def _html_files(text: str, url: str) -> Iterator[SimpleFile]:
     resolve = _Resolver(url)
-    found = False
+    found = useful = False
     for tag, attributes in _tags(text):
         if tag == "base":
             if not found and (base := attributes.get("href")):
@@ -163,6 +163,7 @@ def _html_files(text: str, url: str) -> Iterator[SimpleFile]:
         if target.endswith("/"):
             continue  # folder listings link to the folder above
         filename = _filename(unquote(target.partition("?")[0].rpartition("/")[2]))
+        useful = useful or filename.endswith(_DISTRIBUTIONS)
         yanked = attributes.get("data-yanked")
         metadata = attributes.get("data-core-metadata", attributes.get("data-dist-info-metadata"))
         yield SimpleFile(
@@ -176,6 +177,19 @@ def _html_files(text: str, url: str) -> Iterator[SimpleFile]:
         )
     if not found and not re.search(r"<(?:!doctype html|html|head|body)\b", text, re.IGNORECASE):
         raise ValueError("the page is not the HTML form of the simple API")
+    if not useful and _says_something_else(text):
+        raise ValueError("the page names no distribution, and is not an empty project page either")
+
+
+_DISTRIBUTIONS = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz", ".egg", ".exe", ".msi", ".rpm")
+
+
+def _says_something_else(text: str) -> bool:
+    """Whether a page without files is for people: a login form, a message of a proxy."""
+    shown = re.sub(r"<[^<>]*>", " ", text).strip().lower()
+    if re.search(r"<(?:script|form|input)\b", text, re.IGNORECASE):
+        return True
+    return bool(shown) and not re.search(r"\blinks for\b|\bindex of\b|\bdirectory listing\b", shown)
 
 
 def _tags(text: str) -> Iterator[tuple[str, Mapping[str, str]]]:

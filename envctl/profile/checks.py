@@ -184,6 +184,17 @@ def exclude_newer(value: object) -> None:
         raise Unfit("is not a time", moment.EXPECTED) from error
 
 
+def own_exclude_newer(value: object) -> None:
+    """The cutoff of one index: a moment or a date, so that it means the same tomorrow; or true or false."""
+    exclude_newer(value)
+    if isinstance(value, str) and moment.is_span(value):
+        raise Unfit(
+            "is a span, which would mean another moment tomorrow",
+            'a moment such as "2026-11-01T00:00:00Z", a date, or false',
+            hint="a span can stand in [resolver] exclude-newer: the lockfile records the moment that it meant",
+        )
+
+
 def sdists(value: list[Any]) -> None:
     """Builds from source are not locked by this version."""
     if value:
@@ -345,7 +356,7 @@ CHECKS: dict[str, Check] = {
     "resolver.index[].name": name,
     "resolver.index[].url": index_url,
     "resolver.index[].packages[]": pattern,
-    "resolver.index[].exclude-newer": exclude_newer,
+    "resolver.index[].exclude-newer": own_exclude_newer,
     "conda": conda,
     "image.base": reference,
     "image.python.url": lambda value: archive_url(value) if isinstance(value, str) else None,

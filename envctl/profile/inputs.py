@@ -80,7 +80,7 @@ def targets(project: Path) -> tuple[Target, ...]:
     files: dict[str, tuple[Target, str]] = {}
     names = profiles.names()
     for name in names:
-        chain = profiles.chain(name)
+        chain = profiles.existing(name)
         if not chain.concrete:
             continue
         for target in [Target(name, variant) for variant in chain.variants] or [Target(name)]:
@@ -184,10 +184,13 @@ def digest(
     """`sha256:<hex>` of what decides a lockfile. Values that are defaults count as absent, and places do not count."""
     table = _said(profile)
     table.pop("description", None)
+    for name in ("dependencies", "constraints", "requirements"):  # kept as written, but their order means nothing
+        if name in table:
+            table[name] = sorted(set(table[name]))
     content = {
         "profile": table,
-        "requirements": [requirement.text for requirement in requirements],
-        "constraints": [constraint.text for constraint in constraints],
+        "requirements": sorted({requirement.text for requirement in requirements}),
+        "constraints": sorted({constraint.text for constraint in constraints}),
         "project": None if own is None else msgspec.to_builtins(own),
     }
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))

@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 EXPECTED = "an RFC 3339 time (2026-11-01T00:00:00Z), a date, or a span back from now such as '7 days' or 'P7D'"
+FIRST_YEAR, LAST_YEAR = 1970, 2199
 _MOMENT = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?(?:([Zz])|([+-][0-9]{2}:[0-9]{2}))"
 )
@@ -43,10 +44,17 @@ def cutoff(text: str, now: datetime) -> datetime:
         ValueError: it is none of these, or no moment of the calendar.
     """
     try:
-        moment = _moment(text, now)
+        moment = _moment(text, now).astimezone(timezone.utc)
+        if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+            raise ValueError("before there were packages, or beyond what tools can tell")
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is not {EXPECTED}") from error
-    return moment.astimezone(timezone.utc).replace(microsecond=0)
+    return moment.replace(microsecond=0)
+
+
+def is_span(text: str) -> bool:
+    """Whether a valid cutoff counts back from now."""
+    return not (_MOMENT.fullmatch(text) or _DATE.fullmatch(text))
 
 
 def _moment(text: str, now: datetime) -> datetime:

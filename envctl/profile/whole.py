@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +15,8 @@ from envctl.profile.merge import Node
 from envctl.profile.positions import spell
 from envctl.profile.show import show
 from envctl.profile.source import Path_
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 _REQUIRED: dict[Path_, str] = {
     ("python",): 'the Python version, such as python = "3.11"',
@@ -46,9 +48,26 @@ def profile(target: Target, root: Node) -> Profile:
         raise _error(f"{target} has no platform left", platforms, ("platforms",), expected="at least one")
     _indexes(root)
     merged: Profile = msgspec.convert(root.plain(), Profile)
-    merged = msgspec.structs.replace(merged, resolver=_resolver(merged.resolver), image=_image(merged.image))
+    merged = _in_order(
+        merged, _SETS, resolver=_in_order(_resolver(merged.resolver), _RESOLVER_SETS), image=_image(merged.image)
+    )
+    merged = msgspec.structs.replace(merged, policy=_in_order(merged.policy, _POLICY_SETS))
     _standalone(root, merged)
     return merged
+
+
+# Lists whose order means nothing: whoever sorts one in a profile has changed nothing, and no byte of a lockfile changes.
+_SETS = ("platforms",)
+_RESOLVER_SETS = ("overrides", "exclude")
+_IMAGE_SETS = ("packages", "provides", "ports")
+_POLICY_SETS = ("startup_hooks", "writable")
+
+
+def _in_order(table: T, names: tuple[str, ...], **more: object) -> T:
+    """The table with these lists sorted and each entry once."""
+    found = {name: getattr(table, name) for name in names}
+    ordered = {name: tuple(sorted(set(value))) for name, value in found.items() if value is not None}
+    return msgspec.structs.replace(table, **ordered, **more)
 
 
 def _indexes(root: Node) -> None:
@@ -86,7 +105,7 @@ def _indexes(root: Node) -> None:
 def _resolver(resolver: ResolverTable) -> ResolverTable:
     """With names and patterns as PEP 503 compares them, so that every reader compares them alike."""
     indexes = [
-        msgspec.structs.replace(index, packages=tuple(normalise(name) for name in index.packages))
+        msgspec.structs.replace(index, packages=tuple(sorted({normalise(name) for name in index.packages})))
         for index in resolver.index
     ]
     exclude = tuple(dict.fromkeys(normalise(name) for name in resolver.exclude))
@@ -98,7 +117,7 @@ def _image(image: ImageTable | None) -> ImageTable | None:
     if image is None:
         return None
     files = [msgspec.structs.replace(file, source=str(PurePosixPath(file.source))) for file in image.files]
-    return msgspec.structs.replace(image, files=tuple(files))
+    return msgspec.structs.replace(_in_order(image, _IMAGE_SETS), files=tuple(files))
 
 
 def _standalone(root: Node, merged: Profile) -> None:

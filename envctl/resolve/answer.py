@@ -13,10 +13,11 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from envctl.errors import ToolFailed
+from envctl.errors import IndexFailed, ToolFailed
 from envctl.model.names import normalise
 from envctl.model.resolution import Candidate, Pin, Resolution
 from envctl.resolve.interface import Question
+from envctl.system.credentials import redact, split_credentials
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -55,6 +56,7 @@ def parse(text: str, question: Question) -> Resolution:
 
     Raises:
         ToolFailed: it is no such file, or holds what was not asked for.
+        IndexFailed: a wheel is at an address that is none of the web.
     """
     import tomli
 
@@ -109,14 +111,23 @@ def _pin(package: _Package) -> Pin:
 
 
 def _candidate(wheel: _Wheel) -> Candidate:
-    filename = filename_of(wheel.url) if wheel.name is None else wheel.name
-    if urlsplit(wheel.url).scheme not in ("http", "https") or "@" in urlsplit(wheel.url).netloc:
-        raise ToolFailed(f"uv found {filename} at an address that cannot stand in a lockfile", hint=_UPDATE)
+    try:
+        url = split_credentials(wheel.url)[0]
+        filename = filename_of(url) if wheel.name is None else wheel.name
+        fits = urlsplit(url).scheme in ("http", "https")
+    except ValueError:
+        url, filename, fits = "", wheel.name or "a file", False
+    if not fits:
+        raise IndexFailed(
+            f"the index has {filename} at an address that cannot stand in a lockfile",
+            found=redact(wheel.url),
+            expected="an address of the web",
+        )
     if not filename.endswith(".whl") or "/" in filename:
         raise ToolFailed("uv listed a file that is no wheel", found=filename, hint=_UPDATE)
     return Candidate(
         filename=filename,
-        url=wheel.url,
+        url=url,
         sha256=_sha256(wheel.hashes, filename),
         size=wheel.size,
         upload_time=None if wheel.upload_time is None else _utc(wheel.upload_time),

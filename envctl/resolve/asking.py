@@ -99,6 +99,7 @@ def own_cutoff(index: Index) -> bool | datetime:
     text = index.exclude_newer
     if isinstance(text, bool):
         return text
+    text = re.sub(r"\.\d+", "", text)  # whole seconds, as everywhere
     try:
         date = re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()) is not None
         found = datetime.fromisoformat(

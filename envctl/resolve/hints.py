@@ -52,6 +52,11 @@ class Asked(msgspec.Struct, frozen=True):
         return "the index" if owner is None else f"the index {owner.name!r}"
 
 
+def without_versions(told: Told) -> list[str]:
+    """The distributions of which uv says that their page holds no version at all."""
+    return re.findall(r"there are no versions of ([\w.-]+)", told.everything())
+
+
 def hints(told: Told, asked: Asked) -> Iterator[str]:
     """The hints for a resolution that does not exist, the most telling first."""
     words = told.everything()
@@ -70,7 +75,7 @@ def hints(told: Told, asked: Asked) -> Iterator[str]:
         if re.search(rf"(?:no version of|depends? on) {re.escape(name)}(?![\w-])", words):
             yield f'"{override}" in [resolver] overrides replaces what packages ask for'
     if not told.hints and not told.warnings and not asked.absent:
-        for name in re.findall(r"there are no versions of ([\w.-]+)", words):
+        for name in without_versions(told):
             yield f"{asked.index(name)} has a page of {name} that names no file; is it a package index?"
     for hint in told.hints:
         flat = hint.replace("\n", " ")

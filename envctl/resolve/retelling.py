@@ -21,6 +21,13 @@ _SENTENCE = re.compile(r"(And )?[Bb]ecause (.*?),? we can conclude that (.*?)\.?
 _REQUESTED_PYTHON = re.compile(r"the requested Python version \(>=([\d.]+)\) does not satisfy Python(\S+)")
 _NO_VERSIONS = re.compile(r"there (?:are no versions|is no version) of ([a-z0-9][a-z0-9-]*)(?![\w=-])")
 
+_STRUCTURE = re.compile(
+    r"(?:The structure of|Metadata for) `([^`]+)`(?: \(v?([^)]+)\))? "
+    r"(?:was invalid|could not be parsed|was inconsistent):? *(.*)"
+)
+_BY_ADDRESS = re.compile(r"Package `([^`]+)` was included as a URL dependency")
+_UNREADABLE = re.compile(r"\bha(?:s|ve) (?:an invalid package format|invalid metadata|inconsistent metadata)")
+
 _NETWORK = (
     "Failed to fetch",
     "Failed to download",
@@ -34,6 +41,8 @@ _NETWORK = (
     "Package metadata name",
     "Package metadata version",
     "Hash mismatch",
+    "Missing `Content-Type` header",
+    "Unsupported `Content-Type`",
     "unexpected end of file",
 )
 _REASONS: tuple[tuple[str, str, str | None], ...] = (
@@ -49,6 +58,7 @@ _REASONS: tuple[tuple[str, str, str | None], ...] = (
     ("end of file before message length reached", "the connection was cut", None),
     ("Connection reset", "the connection was cut", None),
     ("Received some unexpected", "it answered what is no page of a package index", None),
+    ("`Content-Type`", "it answered what is no page of a package index", None),
 )
 
 
@@ -56,14 +66,27 @@ def retell(told: Told, asked: Asked, status: int) -> EnvctlError:
     """The error that stands for uv's failure."""
     words = told.everything()
     if told.headline.startswith("No solution found"):
-        return _refused(told, asked) or _uncached(told, asked) or _unsolvable(told, asked)
+        return _refused(told, asked) or _uncached(told, asked) or _broken(told, asked) or _unsolvable(told, asked)
     if any(sign in words for sign in _NETWORK):
         return _index_failed(told, asked)
+    direct = _BY_ADDRESS.search(words.replace("\n", " "))
+    if direct is not None:
+        return _needs_address(direct[1], told, asked)
     headline = asked.plain(told.headline) or f"uv ended with status {status} and said nothing"
     return ToolFailed(
         f"uv could not resolve {asked.question.label}",
         details=[*_wrapped(headline), *(line for cause in told.causes for line in _wrapped(asked.plain(cause)))],
         hint="\nhint: ".join(asked.plain(hint) for hint in told.hints) or None,
+    )
+
+
+def _needs_address(name: str, told: Told, asked: Asked) -> NoResolution:
+    who = re.search(r"for package `([^`=]+)==([^`]+)`", told.everything())
+    by = f"{who[1]} {who[2]}" if who is not None else "a package"
+    return NoResolution(
+        f"{asked.question.label}: {by} needs {name} from an address, not from an index",
+        details=[f"{name} at an address can be neither locked nor verified"],
+        hint=f'[resolver] overrides = ["{name}"] takes it from the index; exclude = ["{name}"] leaves it out',
     )
 
 
@@ -78,6 +101,20 @@ def _refused(told: Told, asked: Asked) -> IndexFailed | None:
                 file=asked.plain(url[0]),
                 found=f"{status[1] or status[2]}, asked for {asked.question.label}",
                 hint=_login(asked),
+            )
+    return None
+
+
+def _broken(told: Told, asked: Asked) -> IndexFailed | None:
+    """uv passes over a version whose wheel it cannot read; where that decides, it is the index that failed."""
+    for hint in told.hints:
+        broken = _STRUCTURE.search(hint.replace("\n", " "))
+        if broken is not None and _UNREADABLE.search(told.everything()):
+            version = f" {broken[2]}" if broken[2] else ""
+            return IndexFailed(
+                f"the index has {broken[1]}{version}, but its wheel cannot be read ({asked.question.label})",
+                found=asked.plain(broken[3]),
+                details=list(_explained(told, asked)),
             )
     return None
 

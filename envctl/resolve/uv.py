@@ -25,6 +25,7 @@ from envctl.resolve.hints import Asked
 from envctl.resolve.installer import resolve_installer
 from envctl.resolve.interface import Question
 from envctl.resolve.retelling import retell
+from envctl.resolve.stderr import Told
 from envctl.resolve.stderr import parse as parse_stderr
 from envctl.system.credentials import index_credentials, split_credentials
 from envctl.system.files import scratch_dir
@@ -88,12 +89,22 @@ class UvResolver:
                 raise route.failures[0]
             if done.status != 0:
                 asked = Asked(question, bindings.owner, frozenset(route.absent), route.shown)
-                raise retell(parse_stderr(done.stderr), asked, done.status)
+                told = parse_stderr(done.stderr)
+                self._look_again(told, asked, sources)
+                raise retell(told, asked, done.status)
             try:
                 text = (folder / asking.OUTPUT).read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise ToolFailed("uv ended well but left no answer", found=str(error)) from error
             return _settled(parse(text, question), question, bindings, route)
+
+    def _look_again(self, told: Told, asked: Asked, sources: Sequence[Source]) -> None:
+        from envctl.resolve.pages import check_pages
+
+        default = next((source for source in sources if source.default), None)
+        index = self.default_index() if default is None else default.url
+        credentials = None if default is None else default.credentials
+        check_pages(told, asked, index=index, credentials=credentials, environ=self._environ)
 
     def _run(self, question: Question, folder: Path, sources: Sequence[Source]) -> Finished:
         command = asking.arguments(question, uv=str(binary()), python=sys.executable)

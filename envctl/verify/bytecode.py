@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from envctl.model.inventory import Bytecode, Kind
+from envctl.model.inventory import Bytecode
 from envctl.model.record import bytecode_source
 from envctl.verify.makers import OWNER
 from envctl.verify.world import NOBODY, World
@@ -42,7 +42,3 @@ def check(world: World) -> None:
     for (name, message, package), paths in groups.items():
         count = f"{len(paths):,} bytecode files" if len(paths) > 1 else "bytecode"
         world.report(name, f"{count} {message}", package=package, path=min(paths))
-    for path, entry in world.inventory.entries.items():
-        if path.endswith(".pyc") and entry.kind is not Kind.FOLDER and path not in world.owners:
-            world.own(path, NOBODY)
-            world.report("bytecode-sourceless", "is loaded without a source", path=path)

@@ -36,12 +36,33 @@ def check(world: World) -> None:
     if world.lib64:
         world.own("lib64", OWNER)
     _check_problems(world)
-    _check_links(world)
-    _check_kinds(world)
-    _check_permissions(world)
+    links, special, risky = _odd(world)
+    _check_links(world, links)
+    for path, entry in special:
+        world.own(path, NOBODY)
+        world.report("special-file", f"is a {entry.kind.value}", path=path)
+    _check_permissions(world, risky)
     for mount in world.inventory.mounts:
         world.report("mount", "another file system is mounted here", path=mount)
     _check_owners(world)
+
+
+_Entries = list[tuple[str, Entry]]
+
+
+def _odd(world: World) -> tuple[_Entries, _Entries, _Entries]:
+    """Links; pipes, sockets and devices; files and folders with permissions to look at."""
+    links: _Entries = []
+    special: _Entries = []
+    risky: _Entries = []
+    for path, entry in world.inventory.entries.items():
+        if entry.kind is Kind.LINK:
+            links.append((path, entry))
+        elif entry.kind is not Kind.FILE and entry.kind is not Kind.FOLDER:
+            special.append((path, entry))
+        elif entry.mode & (_SET_ID | _WORLD_WRITABLE):
+            risky.append((path, entry))
+    return links, special, risky
 
 
 def _check_problems(world: World) -> None:
@@ -52,12 +73,12 @@ def _check_problems(world: World) -> None:
         world.report("unreadable", problem.reason, package=package, path=problem.path)
 
 
-def _check_links(world: World) -> None:
+def _check_links(world: World, links: _Entries) -> None:
     """Links that leave the tree. What an installer linked instead of copying is one warning for all of it."""
     linked: list[str] = []
-    for path, entry in world.inventory.entries.items():
+    for path, entry in links:
         owner = world.owners.get(path)
-        if entry.kind is not Kind.LINK or owner == OWNER:
+        if owner == OWNER:
             continue
         inside = entry.real is not None and entry.real.startswith(world.inventory.real_root + "/")
         if owner is not None and entry.sha256 is not None and not inside:
@@ -74,20 +95,14 @@ def _check_links(world: World) -> None:
         world.report("link-mode", f"{message}: {first}", found=world.inventory.entries[first].real)
 
 
-def _check_kinds(world: World) -> None:
-    for path, entry in world.inventory.entries.items():
-        if entry.kind in (Kind.FIFO, Kind.SOCKET, Kind.DEVICE):
-            world.own(path, NOBODY)
-            world.report("special-file", f"is a {entry.kind.value}", path=path)
-
-
-def _check_permissions(world: World) -> None:
+def _check_permissions(world: World, risky: _Entries) -> None:
     writable = []
-    for path, entry in world.inventory.entries.items():
+    for path, entry in risky:
         if entry.kind is Kind.FILE and entry.mode & _SET_ID:
             world.report("setuid", f"has mode {entry.mode:04o}", path=path, found=f"{entry.mode:04o}")
         if _anyone_may_write(entry) and not _is_lock(path, entry):
             writable.append(path)
+    writable.sort()
     for path in writable[: _LISTED if len(writable) > _LISTED else None]:
         world.report(
             "world-writable", "any user may write to it", path=path, found=f"{world.inventory.entries[path].mode:04o}"
@@ -99,9 +114,7 @@ def _check_permissions(world: World) -> None:
 
 
 def _anyone_may_write(entry: Entry) -> bool:
-    if entry.kind is Kind.LINK or not entry.mode & _WORLD_WRITABLE:
-        return False
-    return entry.kind is not Kind.FOLDER or not entry.mode & _STICKY
+    return bool(entry.mode & _WORLD_WRITABLE) and (entry.kind is not Kind.FOLDER or not entry.mode & _STICKY)
 
 
 def _is_lock(path: str, entry: Entry) -> bool:
@@ -111,13 +124,19 @@ def _is_lock(path: str, entry: Entry) -> bool:
 
 def _check_owners(world: World) -> None:
     writable = tuple(f"{place.strip('/')}/" for place in world.lockfile.envctl.policy.writable)
-    for path, entry in sorted(world.inventory.entries.items()):
-        if entry.kind is Kind.FOLDER or path in world.owners:
-            continue
+    owners = world.owners
+    left = [
+        path for path, entry in world.inventory.entries.items() if path not in owners and entry.kind is not Kind.FOLDER
+    ]
+    for path in sorted(left):
+        entry = world.inventory.entries[path]
         if _is_lock(path, entry) or (f"{path}/".startswith(writable) and is_data(path, entry)):
             continue
         digest = None if entry.sha256 is None else f"sha256:{entry.sha256}"
-        world.report("file-added", _added(path), path=path, found=digest)
+        if path.endswith(".pyc"):
+            world.report("bytecode-sourceless", "is loaded without a source", path=path, found=digest)
+        else:
+            world.report("file-added", _added(path), path=path, found=digest)
 
 
 def is_data(path: str, entry: Entry) -> bool:

@@ -72,16 +72,13 @@ def compare(
     bytecode.check(world)
     closed.check(world)
     findings = _sorted(world.findings)
+    files, count = inventory.measure()
     return Verification(
         verdict=verdict_of(findings, strict=strict),
         scope=_scope(world),
         package_set=PackageSet(expected=lockfile.envctl.package_set[str(platform)], found=environment_digest(found)),
         findings=findings,
-        counts=Counts(
-            packages=len(split.locked) + len(split.other) + len(split.extra),
-            files=inventory.files,
-            bytes=inventory.bytes,
-        ),
+        counts=Counts(packages=len(split.locked) + len(split.other) + len(split.extra), files=files, bytes=count),
     )
 
 

@@ -40,8 +40,8 @@ def check(world: World, pairing: Pairing, manifests: Manifests) -> str:
         for strip in STRIP:
             found = _actual(world, listing, strip)
             if found.digest() == locked:
-                _take(world, package.name, (*listing.places.values(), *listing.variants))
-                _check_scripts(world, package.name, found, listing.places, listing.entry_points)
+                _take(world, package.name, listing)
+                _check_scripts(world, package.name, found, listing.scripts, listing.entry_points)
                 _check_record(world, package.name, item, listing)
                 return locked
     reduced = _recorded(world, listing, locked) if listing is not None else None
@@ -57,7 +57,7 @@ def check(world: World, pairing: Pairing, manifests: Manifests) -> str:
         )
     if manifest is None:
         if listing is not None:
-            _take(world, package.name, listing.places.values())
+            _take(world, package.name, listing)
         claim(world, item)
         found = _actual(world, listing, STRIP[0]) if listing is not None else Manifest({})
         world.report(
@@ -85,8 +85,8 @@ def equals(world: World, item: Installed, manifest: Manifest) -> bool:
     for strip in STRIP:
         found = _actual(world, listing, strip)
         if found.files == manifest.files:
-            _take(world, item.name, (*listing.places.values(), *listing.variants))
-            _check_scripts(world, item.name, found, listing.places, listing.entry_points)
+            _take(world, item.name, listing)
+            _check_scripts(world, item.name, found, listing.scripts, listing.entry_points)
             for path in item.notes:
                 if path in world.inventory.entries:
                     world.own(path, item.name)
@@ -110,16 +110,21 @@ def _script_digest(world: World, place: str, strip: Strip) -> str | None:
 
 def _actual(world: World, listing: Listing, strip: Strip) -> Manifest:
     """The manifest of the files as they stand there; missing ones are left out."""
-    files = {}
-    for path, place in listing.places.items():
-        digest = world.sha256(place)
+    entries = world.inventory.entries
+    files = {
+        path: entry.sha256
+        for path, place in listing.places.items()
+        if (entry := entries.get(place)) is not None and entry.sha256 is not None
+    }
+    for path, place in listing.scripts:
+        if path not in files:
+            continue
         if place in listing.entry_points:
-            digest = _entry_point_digest(Script.of(world.inventory.texts.get(place, b""))) or digest
-        elif place.startswith(BIN):
+            digest = _entry_point_digest(Script.of(world.inventory.texts.get(place, b"")))
+        else:
             digest = _script_digest(world, place, strip)
-        if digest is not None:
-            files[path] = digest
-    return Manifest.of(files)
+        files[path] = digest or files[path]
+    return Manifest(files)
 
 
 def _recorded(world: World, listing: Listing, locked: str) -> Manifest | None:
@@ -168,7 +173,8 @@ def _name(world: World, pairing: Pairing, manifest: Manifest, listing: Listing |
             found[path] = digest
         if digest != expected:
             _report(world, package, place, expected, listing, agreed=agreed)
-    _check_scripts(world, package, Manifest.of(found), places, entry_points)
+    scripts = [(path, place) for path, place in places.items() if place.startswith(BIN)]
+    _check_scripts(world, package, Manifest.of(found), scripts, entry_points)
     return Manifest.of(found).digest()
 
 
@@ -197,23 +203,22 @@ def _report(world: World, package: str, place: str, expected: str, listing: List
     )
 
 
-def _take(world: World, package: str, places: Iterable[str]) -> None:
-    for place in places:
-        world.own(place, package)
+def _take(world: World, package: str, listing: Listing) -> None:
+    world.owners.update(dict.fromkeys(listing.places.values(), package))
+    world.owners.update(dict.fromkeys(listing.variants, package))
 
 
 def _check_scripts(
     world: World,
     package: str,
     found: Manifest,
-    places: Mapping[str, str],
+    scripts: Iterable[tuple[str, str]],
     entry_points: Mapping[str, str],
 ) -> None:
     """Whether each script starts this environment's interpreter, where installers make it so, and can be executed."""
-    for path, digest in found.files.items():
-        place = places[path]
-        entry = world.entry(place)
-        if not place.startswith(BIN) or entry is None:
+    for path, place in scripts:
+        entry, digest = world.entry(place), found.files.get(path)
+        if entry is None or digest is None:
             continue
         script = Script.of(world.inventory.texts.get(place, b""))
         if script is None:
@@ -238,11 +243,12 @@ def _check_scripts(
 
 def _check_record(world: World, package: str, item: Installed, listing: Listing) -> None:
     """The files are right: RECORD must not say otherwise."""
+    entries = world.inventory.entries
     wrong = [
         place
         for place, row in listing.rows.items()
         if row.sha256 is not None
-        and row.sha256 != world.sha256(place)
+        and ((entry := entries.get(place)) is None or row.sha256 != entry.sha256)
         and not place.startswith(BIN)
         and not is_bytecode(place)
         and place not in item.notes

@@ -51,15 +51,13 @@ def check(world: World, allowed: frozenset[str]) -> None:
 
 
 def _hooks(world: World) -> Iterator[tuple[str, Entry]]:
-    top = len(world.site)
-    for path, entry in world.inventory.entries.items():
-        if (
-            path.endswith(_ENDINGS)
-            and path.startswith(world.site)
-            and is_hook(path[top:])
-            and entry.kind is not Kind.FOLDER
-        ):
-            yield path, entry
+    end = len(world.site)
+    entries = world.inventory.entries
+    for top in world.top:
+        if top.endswith(_ENDINGS) and is_hook(top[end:]) and entries[top].kind is not Kind.FOLDER:
+            yield top, entries[top]
+        elif top[end:] in ("sitecustomize", "usercustomize"):
+            yield from (item for item in entries.items() if item[0].startswith(top + "/") and is_hook(item[0][end:]))
 
 
 def _sha256(digest: str | None) -> str | None:

@@ -94,7 +94,8 @@ def _check_links(world: World) -> None:
     inventory = world.inventory
     executables = inventory.interpreter.executables
     seen = False
-    for path, entry in inventory.entries.items():
+    for path in world.programs:
+        entry = inventory.entries[path]
         if not _PYTHON.fullmatch(path) or path in world.owners:
             continue
         seen = True

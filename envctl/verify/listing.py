@@ -8,7 +8,7 @@ import msgspec
 
 from envctl.model.inventory import Inventory
 from envctl.model.lockfile import Lockfile
-from envctl.model.manifest import BIN
+from envctl.model.manifest import BIN, Manifest
 from envctl.model.platform import Platform
 from envctl.model.record import RecordEntry, bytecode_source, entry_point_scripts
 from envctl.verify.packages import Installed, installed, record
@@ -16,12 +16,12 @@ from envctl.verify.scripts import Script, entry_point_bodies
 from envctl.verify.world import World
 
 
-class Listing(msgspec.Struct, frozen=True):
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
     """One package's list.
 
     Attributes:
         text: RECORD itself.
-        places: manifest path -> place on disk.
+        places: manifest path -> place on disk, in the order of a manifest. `scripts`: those of them that are in `bin`.
         rows: place -> RECORD's row. `outside`: how many rows leave the environment.
         entry_points: `bin/NAME` -> `module:function`.
         variants: further names of pip's own script, which installers add.
@@ -29,6 +29,7 @@ class Listing(msgspec.Struct, frozen=True):
 
     text: bytes
     places: Mapping[str, str]
+    scripts: tuple[tuple[str, str], ...]
     rows: Mapping[str, RecordEntry]
     entry_points: Mapping[str, str]
     variants: tuple[str, ...]
@@ -72,7 +73,15 @@ def listing_of(world: World, item: Installed, wheel: str) -> Listing | None:
             variants.append(place)
         else:
             places[world.manifest_path(place, item.name, wheel)] = place
-    return Listing(text, places, placed, entry_points, tuple(variants), len(rows) - len(placed))
+    return Listing(
+        text=text,
+        places=Manifest.of(places).files,
+        scripts=tuple((path, place) for path, place in places.items() if place.startswith(BIN)),
+        rows=placed,
+        entry_points=entry_points,
+        variants=tuple(variants),
+        outside=len(rows) - len(placed),
+    )
 
 
 def entry_points_of(world: World, item: Installed) -> dict[str, str]:

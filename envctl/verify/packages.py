@@ -9,8 +9,9 @@ import msgspec
 
 from envctl.model.inventory import Kind
 from envctl.model.lockfile import Package, Wheel
+from envctl.model.names import normalise
 from envctl.model.record import INSTALLER_FILES, SIGNATURES, RecordEntry, parse_record
-from envctl.verify.world import World, normalized
+from envctl.verify.world import World
 
 _METADATA = (".dist-info", ".egg-info", ".egg-link", ".egg")
 
@@ -64,17 +65,15 @@ class Split(msgspec.Struct, frozen=True):
 def installed(world: World) -> list[Installed]:
     """Every distribution of the site directory, sorted by name and folder."""
     found = []
-    for path, entry in world.inventory.entries.items():
+    for path in world.top:
         top = path.removeprefix(world.site)
-        if not path.startswith(world.site) or "/" in top:
-            continue
         ending = posixpath.splitext(top)[1]
-        if ending not in _METADATA or (ending == ".dist-info" and entry.kind is Kind.FILE):
+        if ending not in _METADATA or (ending == ".dist-info" and world.inventory.entries[path].kind is Kind.FILE):
             continue
         name, _, version = top.removesuffix(ending).partition("-")
         if ending in (".egg-info", ".egg"):
             version = version.partition("-py")[0]
-        found.append(Installed(normalized(name), version, path))
+        found.append(Installed(normalise(name), version, path))
     return sorted(found, key=lambda item: (item.name, item.folder))
 
 
@@ -121,7 +120,7 @@ def _project(world: World, by_name: dict[str, list[Installed]], extra: list[Inst
     project = world.lockfile.envctl.project
     if project is None:
         return None
-    items = by_name.pop(normalized(project.name), [])
+    items = by_name.pop(normalise(project.name), [])
     if not items:
         world.report("project-missing", f"the project's own package {project.name} is not installed")
         return None

@@ -12,6 +12,7 @@ from envctl.model.finding import Finding, Severity
 from envctl.model.inventory import Entry, Inventory, Kind
 from envctl.model.lockfile import Lockfile, Package, Wheel
 from envctl.model.manifest import BIN, INCLUDE, PREFIX, SITE, Manifest
+from envctl.model.names import normalise
 from envctl.model.platform import Platform
 from envctl.model.record import canonical
 from envctl.verify.scripts import starters
@@ -23,13 +24,7 @@ Manifests = Callable[[Package, Wheel], Manifest | None]
 Seeds = Callable[[str, str], Manifest | None]
 
 NOBODY = "-"  # owns what was reported already; no distribution has that name
-_SEPARATORS = re.compile(r"[-_.]+")
 _INCLUDES = re.compile(r"(include/site/python\d+\.\d+/)([^/]+)/")
-
-
-def normalized(name: str) -> str:
-    """A distribution's name as PEP 503 compares it."""
-    return _SEPARATORS.sub("-", name).lower()
 
 
 class World:
@@ -38,6 +33,10 @@ class World:
     Args:
         known_as: further prefixes under which the environment is used: scripts may name any of them.
         prepared: listings that were made already, by the folder of the package's metadata.
+
+    Attributes:
+        top: what lies directly in the site directory. `programs`: everything in `bin`.
+        headers: normalised name -> folder that installers put a distribution's headers in.
     """
 
     def __init__(
@@ -56,19 +55,28 @@ class World:
         self.owners: dict[str, str] = {}
         self.findings: list[Finding] = []
         self.lib64 = self._is_lib64_link()
-        self.headers = self._header_folders()
+        self.top: list[str] = []
+        self.programs: list[str] = []
+        self.headers: dict[str, str] = {}
+        self._look()
 
     def _is_lib64_link(self) -> bool:
         entry = self.inventory.entries.get("lib64")
         return entry is not None and entry.kind is Kind.LINK and entry.link == "lib"
 
-    def _header_folders(self) -> dict[str, str]:
-        """Normalised name -> folder that installers put a distribution's headers in."""
-        found = {}
+    def _look(self) -> None:
+        """One pass over everything for what is looked at by name."""
+        end = len(self.site)
         for path, entry in self.inventory.entries.items():
-            if entry.kind is Kind.FOLDER and (match := _INCLUDES.fullmatch(path + "/")):
-                found[normalized(match[2])] = path + "/"
-        return found
+            if path.startswith(self.site):
+                if path.find("/", end) < 0:
+                    self.top.append(path)
+            elif path.startswith(BIN):
+                self.programs.append(path)
+            elif (
+                path.startswith("include/") and entry.kind is Kind.FOLDER and (match := _INCLUDES.fullmatch(path + "/"))
+            ):
+                self.headers[normalise(match[2])] = path + "/"
 
     def entry(self, path: str) -> Entry | None:
         """The entry at a path, None where there is none."""
@@ -115,7 +123,7 @@ class World:
             return "lib/" + rest.removeprefix("lib64/") if self.lib64 and rest.startswith("lib64/") else rest
         if path.startswith(INCLUDE):
             name, _, rest = path.removeprefix(INCLUDE).partition("/")
-            if normalized(name) == package and package in self.headers:
+            if normalise(name) == package and package in self.headers:
                 return self.headers[package] + rest
             minor = self.inventory.interpreter.minor or (3, 0)
             return f"include/site/python{minor[0]}.{minor[1]}/{name}/{rest}"
@@ -129,7 +137,7 @@ class World:
             return path
         match = _INCLUDES.match(path)
         if match is not None:
-            own = normalized(match[2]) == package
+            own = normalise(match[2]) == package
             return f"{INCLUDE}{wheel.partition('-')[0] if own else match[2]}/{path[match.end() :]}"
         return canonical(PREFIX + path)
 

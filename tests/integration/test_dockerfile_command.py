@@ -149,7 +149,7 @@ def test_a_lockfile_can_be_named_by_its_path(tmp_path: Path) -> None:
 def test_what_is_not_locked_says_what_to_type(tmp_path: Path) -> None:
     put_lockfile(tmp_path, CPU)
     ran = envctl("-C", tmp_path, "tree", "trian:cpu")
-    assert ran.status == 3
+    assert ran.status == 2
     assert "trian:cpu is not locked, and there is no profile of that name" in ran.err
     assert "expected: one of train:cpu" in ran.err
     assert "hint: did you mean train:cpu?" in ran.err

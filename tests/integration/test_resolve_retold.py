@@ -124,8 +124,26 @@ def test_an_override_that_nothing_satisfies(uv: UvResolver, index: IndexServer, 
 
 
 def test_a_page_that_lists_no_file(uv: UvResolver, index: IndexServer) -> None:
-    index.page("/simple/lib/", b"<!DOCTYPE html><html><body>please log in</body></html>")
+    index.page("/simple/lib/", b"<!DOCTYPE html><html><body><h1>Links for lib</h1></body></html>")
     assert "hint: the index has a page of lib that names no file; is it a package index?" in told(uv, "lib")
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<!DOCTYPE html><html><body>please log in</body></html>",
+        b"<html><form action='/login'><input name='user'></form></html>",
+        b"<html><head><script src='/app.js'></script></head><body></body></html>",
+        b"<html><body>Blocked. <a href='/why'>Why?</a></body></html>",
+    ],
+)
+def test_a_page_for_people_in_place_of_a_package_fails_the_index(
+    uv: UvResolver, index: IndexServer, page: bytes
+) -> None:
+    index.page("/simple/lib/", page)
+    with pytest.raises(IndexFailed, match="no project page") as caught:
+        uv.resolve(question("lib"))
+    assert caught.value.file == f"{index.url}/lib/"
 
 
 def test_a_long_explanation_is_wrapped_and_keeps_its_conclusion(

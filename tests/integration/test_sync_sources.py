@@ -151,7 +151,7 @@ class TestFetchedFolder:
     def test_a_folder_that_is_none_is_refused(self, locked: Project) -> None:
         done = locked.run("sync", "train", "--from", "missing")
         assert done.status == 2
-        assert done.err.startswith("error: missing: there is no such folder")
+        assert done.err.startswith(f"error: {locked.folder}/missing: there is no such folder")
 
 
 class TestTarget:
@@ -168,7 +168,7 @@ class TestTarget:
 
     def test_an_unknown_target_is_said(self, locked: Project) -> None:
         done = locked.run("sync", "trian")
-        assert done.status == 3
+        assert done.status == 2
         assert "did you mean train" in done.err
 
     def test_the_path_of_a_lockfile_is_a_target_too(self, locked: Project) -> None:

@@ -111,7 +111,7 @@ def test_bash_completes_commands(tmp_path: Path) -> None:
     code = f"""
         PATH={Path(sys.executable).parent}:$PATH
         source {script}
-        COMP_WORDS=(envctl tr) COMP_CWORD=1
+        COMP_LINE="envctl tr" COMP_POINT=9
         _envctl_completion envctl
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """

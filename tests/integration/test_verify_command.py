@@ -113,7 +113,7 @@ def test_a_changed_file_is_named_to_people_and_programs(team: Path) -> None:
     assert done.out.splitlines()[0] == "changed: .venv is not train"
     assert "    ENV201  alpha/core.py  content differs from the wheel's" in done.out.splitlines()
     assert "    ENV401  site-packages/zz.pth  runs at every start of Python: import os; os.system('evil')" in done.out
-    assert done.out.splitlines()[-1] == "hint: `envctl explain ENV201`; make it exact again with `envctl sync train`"
+    assert done.err == "hint: `envctl explain ENV201`; make it exact again with `envctl sync train`\n"
     report = envctl("-C", team, "verify", "train", "--format", "json")
     assert report.status == 1
     validate(report.json, SCHEMA)
@@ -160,7 +160,7 @@ def test_what_is_not_there_is_said_with_what_to_do(team: Path, tmp_path: Path) -
     assert plain.status == 2
     assert "is no virtual environment" in plain.err
     unlocked = envctl("-C", team, "verify", "serve")
-    assert unlocked.status == 3
+    assert unlocked.status == 2
     assert "envctl lock serve" in unlocked.err
     (tmp_path / "empty").mkdir()
     assert envctl("-C", tmp_path / "empty", "verify").status == 3

@@ -9,8 +9,11 @@ from envctl.model.finding import Finding, Severity, Verdict
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 CHANGED, UNTRUSTED, UNVERIFIABLE = Verdict.CHANGED, Verdict.UNTRUSTED, Verdict.UNVERIFIABLE
 
-RESTORE = "`envctl sync TARGET` makes the environment exact again; `envctl build TARGET` makes a new image."
-WHO = "Before that, find out who or what did it: an update by hand, a debugging session, a faulty disk, or an attack."
+RESTORE = "`envctl sync TARGET` makes the environment exact again."
+WHO = (
+    "Find out who or what did it, before anything is repaired: an update by hand, a debugging session, a faulty disk,"
+    " or an attack."
+)
 
 
 class Code(msgspec.Struct, frozen=True, kw_only=True):

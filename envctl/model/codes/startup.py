@@ -41,7 +41,7 @@ CODES = (
             " .pyc and never look at the source. Other tools' caches, such as those of pytest, are also such"
             " bytecode."
         ),
-        action="Remove the file: Python writes it anew. " + WHO,
+        action=WHO + " Then remove the file: Python writes it anew.",
     ),
     Code(
         code="ENV404",
@@ -62,7 +62,7 @@ CODES = (
         asks=UNTRUSTED,
         title="Bytecode without a source",
         meaning="There is no source that the .pyc could be compared with, and it is no locked wheel's.",
-        action="Remove the file. " + WHO,
+        action=WHO + " Then remove the file.",
     ),
     Code(
         code="ENV406",

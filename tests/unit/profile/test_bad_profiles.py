@@ -87,6 +87,8 @@ BAD = [
     ("resolver.index = [{name='a', url='https://x.example/', packages=['a b']}]", "resolver.index[0].packages[0]", 2, "pattern"),
     ("resolver.index = [{name='a', url='https://x.example/', packages=['!a']}]", "resolver.index[0].packages[0]", 2, "pattern"),
     ("resolver.index = [{name='a', url='https://x.example/', exclude-newer='x'}]", "resolver.index[0].exclude-newer", 2, "a time"),
+    ("resolver.index = [{name='a', url='https://x.example/', exclude-newer='7 days'}]", "resolver.index[0].exclude-newer", 2, "another moment tomorrow"),
+    ("resolver.index = [{name='a', url='https://x.example/', exclude-newer='P7D'}]", "resolver.index[0].exclude-newer", 2, "a date, or false"),
     (
         "resolver.index = [{name='a', url='https://x.example/'}, {name='a', url='https://y.example/'}]",
         "resolver.index",

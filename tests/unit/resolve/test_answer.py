@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.questions import pins, question
 
-from envctl.errors import ToolFailed
+from envctl.errors import IndexFailed, ToolFailed
 from envctl.model.resolution import Candidate
 from envctl.resolve.answer import parse
 
@@ -71,17 +71,26 @@ def test_markers_decide_whether_a_package_belongs_to_the_platform() -> None:
         HEAD + '[[packages]]\nname = "lib"\nversion = "1"\ndirectory = { path = "." }',
         HEAD + '[[packages]]\nname = "lib"\nversion = "1"\narchive = { path = "/x/lib-1-py3-none-any.whl" }',
         HEAD + '[[packages]]\nname = "lib"\nversion = "1"\narchive = { url = "https://x.example/lib-1.tar.gz" }',
-        HEAD + package(wheels=WHEEL.replace("https://", "file://")),
-        HEAD + package(wheels=WHEEL.replace("https://", "https://user:s3cret@")),
         HEAD + package(wheels=WHEEL.replace(".whl", ".zip")),
         HEAD + package(wheels=WHEEL.replace(SHA, "ab")),
         HEAD + package(more='marker = "gibberish"\n'),
     ],
 )
 def test_what_nobody_understands_is_no_answer(text: str) -> None:
-    with pytest.raises(ToolFailed) as caught:
+    with pytest.raises(ToolFailed):
         parse(text, question())
+
+
+@pytest.mark.parametrize("address", ["file://", "ftp://user:s3cret@", "http://[", "data:"])
+def test_an_address_that_is_none_of_the_web_is_the_index_s_fault(address: str) -> None:
+    with pytest.raises(IndexFailed, match="cannot stand in a lockfile") as caught:
+        parse(HEAD + package(wheels=WHEEL.replace("https://", address)), question())
     assert "s3cret" not in str(caught.value)
+
+
+def test_credentials_that_an_index_writes_into_an_address_are_left_out() -> None:
+    (pin,) = parse(HEAD + package(wheels=WHEEL.replace("https://", "https://user:s3cret@")), question()).pins
+    assert pin.wheels[0].url == parse(HEAD + package(), question()).pins[0].wheels[0].url
 
 
 def test_what_is_excluded_may_not_be_pinned() -> None:

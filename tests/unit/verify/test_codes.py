@@ -26,7 +26,7 @@ def test_codes_and_names_are_each_others_only_one() -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_every_code_has_its_page(name: str) -> None:
+def test_golden_page_of_every_code(name: str) -> None:
     if os.environ.get("ENVCTL_GOLDEN") == "rewrite":
         (DOCS / name).write_text(PAGES[name], encoding="utf-8", newline="\n")
     assert (DOCS / name).read_text("utf-8") == PAGES[name], "`make golden` writes it anew"

@@ -44,7 +44,8 @@ def test_a_body_that_is_not_whole_tells_nothing(old: bytes, new: bytes) -> None:
         b"#!/bin/sh\n'''exec' \"/opt/venv/bin/python\" \"$0\" \"$@\"\n' '''\n",
         b"#!/bin/sh\n'''exec' '/opt/venv/bin/python3' \"$0\" \"$@\"\n' '''\n",
         b"#!/bin/sh\n'''exec' \"$(dirname -- \"$(realpath -- \"$0\")\")\"/'python' \"$0\" \"$@\"\n' '''\n",
-        b'#!/bin/sh\n\'\'\'exec\' "$(CDPATH= cd -- "$(dirname -- "$0")" && echo "$PWD")"/\'python3\' "$0" "$@"\n\' \'\'\'\n',
+        b'#!/bin/sh\n\'\'\'exec\' "$(CDPATH= cd -- "$(dirname -- "$0")" && echo "$PWD")"/'
+        b"'python3' \"$0\" \"$@\"\n' '''\n",
     ],
 )
 def test_the_first_lines_of_this_environment_are_known(head: bytes) -> None:
