@@ -56,8 +56,8 @@ def command(
 ) -> int:
     """Resolve profiles and write each target's lockfile and Dockerfile.
 
-    All targets are locked when none is named; a profile's name means all of its variants. Existing pins stay unless the profile forces a change or an upgrade
-    is asked for.
+    All targets are locked when none is named; a profile's name means all of its variants. Existing pins stay unless
+    the profile forces a change or an upgrade is asked for.
     """
     if resolve and not check:
         raise click.UsageError("--resolve goes with --check")

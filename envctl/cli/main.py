@@ -12,7 +12,7 @@ import click
 
 from envctl import __version__
 from envctl.cli.context import Settings, visible
-from envctl.errors import EnvctlError
+from envctl.errors import EnvctlError, ToolFailed
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -154,6 +154,10 @@ def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except OSError as error:  # a full disk, a name that is too long, a folder that may not be read
+        where = f"{error.filename}: " if error.filename else ""
+        _say(f"error: {where}{error.strerror or error}")
+        return ToolFailed.exit_code
     except Exception:  # noqa: BLE001  # the last boundary: a defect is shown whole, with how to report it
         import traceback
 

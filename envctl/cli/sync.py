@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from envctl.commands.sync import SyncResult
 
 _MOST = 20
+_VENV = ".venv"
 
 
 @click.command(
@@ -29,7 +30,7 @@ Examples:
 @click.option(
     "--venv",
     metavar="DIR",
-    default=".venv",
+    default=_VENV,
     shell_complete=complete.folders,
     help="The environment's folder (default: .venv).",
 )
@@ -111,7 +112,8 @@ def _show(settings: Settings, result: SyncResult) -> None:
     for note in result.notes:
         settings.say(f"note: {note}")
     if result.dry_run and result.action != "none":
-        settings.say(f"hint: `envctl sync {result.target}`")
+        place = "" if result.venv == _VENV else f" --venv {shlex.quote(result.venv)}"
+        settings.say(f"hint: `envctl sync {result.target}{place}`")
     elif not result.dry_run:
         settings.say(f"hint: `source {shlex.quote(_activate(settings, result))}`, `envctl verify {result.target}`")
 

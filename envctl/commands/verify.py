@@ -72,7 +72,12 @@ def verify(
 
         place, lockfile = _lockfile(project, target)
         platform = _platform(lockfile)
-        prepared = prepare(lockfile, platform, reading.draft())
+        try:
+            prepared = prepare(lockfile, platform, reading.draft())
+        except ValueError as error:
+            raise InvalidFile(
+                "the lockfile contradicts itself", file=_shown(project, place), found=str(error)
+            ) from error
         inventory = reading.finish()
     step("comparing")
     with ManifestSources(lockfile, inventory, fetched=fetched, offline=offline) as sources:

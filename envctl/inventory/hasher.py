@@ -1,7 +1,7 @@
 """Hash regular files. Standard library only: a script of `worker.py`, and a module of this process.
 
-A batch is paths separated by NUL; the answer is a line with its number, a line for each path (sha256, mode in octal digits,
-size; or `!` and a reason), and an empty line.
+A batch is paths separated by NUL; the answer is a line with its number, a line for each path (sha256, mode in octal
+digits, size; or `!` and a reason), and an empty line.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def answer(path: bytes) -> str:
     """The line of one path."""
     for _ in range(2):  # a file that is being written may be complete the next moment
         try:
-            return "%s %o %d" % measure(path)
+            digest, mode, size = measure(path)
+            return f"{digest} {mode:o} {size}"
         except Changed as error:
             reason = str(error)
         except OSError as error:

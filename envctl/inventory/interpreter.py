@@ -166,8 +166,8 @@ def _activators(library: Path | None) -> dict[str, bytes]:
 def _bundled(library: Path | None) -> tuple[str, ...]:
     if library is None:
         return ()
-    folders = (library / "ensurepip" / "_bundled", _SHARED_WHEELS)
-    return tuple(str(path) for folder in folders for path in sorted(folder.glob("*.whl")))
+    own = sorted((library / "ensurepip" / "_bundled").glob("*.whl"))
+    return tuple(str(path) for path in own or sorted(_SHARED_WHEELS.glob("*.whl")))
 
 
 def _hash(path: str) -> str:

@@ -36,7 +36,10 @@ def _versions(lockfile: Lockfile) -> dict[str, str]:
 
 
 def _reason(name: str, previous: Lockfile, lockfile: Lockfile, inputs: Inputs) -> str:
-    for requirement in inputs.requirements:
+    gone = all(package.name != name for package in lockfile.packages)
+    if gone and name in lockfile.envctl.exclude:
+        return "left out by resolver.exclude"
+    for requirement in () if gone else inputs.requirements:
         if requirement_name(requirement.text) == name:
             return f"asked for by {requirement.text} ({requirement.place})"
     for package in lockfile.packages:

@@ -14,7 +14,7 @@ from msgspec import Meta
 from envctl.model.platform import NAMES
 from envctl.model.target import Target
 
-Name: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": "^[a-z0-9][a-z0-9_-]*$"})]
+Name: TypeAlias = Annotated[str, Meta(extra_json_schema={"pattern": "^[a-z0-9][a-z0-9_-]{0,99}$"})]
 PlatformName: TypeAlias = Annotated[
     str, Meta(extra_json_schema={"anyOf": [{"enum": list(NAMES)}, {"enum": ["!" + name for name in NAMES]}]})
 ]

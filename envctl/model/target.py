@@ -9,7 +9,7 @@ import msgspec
 
 from envctl.errors import UsageError
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")  # two of them must fit into a file's name
 PROFILES = PurePosixPath("profiles")
 LOCKED = PROFILES / "locked"
 

@@ -135,9 +135,10 @@ class Profiles:
         if name not in self._read:
             shown = PROFILES / f"{name}.toml"
             text = self._unwritten.get(name)
-            if text is None and (self.project / shown).is_symlink() and not (self.project / shown).exists():
+            place = self.project / shown
+            if text is None and place.is_symlink() and not place.exists():
                 raise InvalidFile("is a link to nothing", file=shown)
-            source = read_toml(self.project / shown, str(shown)) if text is None else parse_toml(text, str(shown))
+            source = read_toml(place, str(shown)) if text is None else parse_toml(text, str(shown))
             check_file(source)
             self._read[name] = source
         return self._read[name]

@@ -60,7 +60,9 @@ class Unfit(Exception):
 def name(value: str) -> None:
     """Names of profiles, variants, indexes and commands."""
     if not NAME.fullmatch(value):
-        raise Unfit("is not a name", "lower-case letters, digits, '_' and '-', beginning with a letter or digit")
+        raise Unfit(
+            "is not a name", "lower-case letters, digits, '_' and '-', beginning with a letter or digit, 100 at most"
+        )
 
 
 def _requirement(value: str) -> Any:

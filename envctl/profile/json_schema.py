@@ -33,7 +33,7 @@ def schema() -> dict[str, Any]:
         "properties": {**keys, "unset": more["unset"]},
         "additionalProperties": False,
     }
-    names = {"pattern": "^[a-z0-9][a-z0-9_-]*$"}
+    names = {"pattern": "^[a-z0-9][a-z0-9_-]{0,99}$"}
     variants = {
         "description": "Variants, by name. A profile with variants has one target for each.",
         "type": "object",

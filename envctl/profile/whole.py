@@ -56,7 +56,7 @@ def profile(target: Target, root: Node) -> Profile:
     return merged
 
 
-# Lists whose order means nothing: whoever sorts one in a profile has changed nothing, and no byte of a lockfile changes.
+# Lists whose order means nothing: sorting one in a profile changes no byte of a lockfile.
 _SETS = ("platforms",)
 _RESOLVER_SETS = ("overrides", "exclude")
 _IMAGE_SETS = ("packages", "provides", "ports")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -17,6 +18,7 @@ _HEADS = {
     Verdict.UNVERIFIABLE: "unverifiable: not everything in {name} could be compared with {target}",
 }
 _NOBODY = "nobody's"
+_USUAL = ".venv"  # where `envctl sync` makes an environment
 _NOT_COVERED = (
     ("bytecode", "bytecode (see above)"),
     ("interpreter", "the interpreter and its standard library (nothing vouches for a Python outside of an image)"),
@@ -122,7 +124,8 @@ def _hint(report: Report) -> str | None:
         return explain
     if report.verdict is Verdict.UNVERIFIABLE:
         return explain
-    return f"{explain}; make it exact again with `envctl sync {report.target}`"
+    place = "" if report.subject.name == _USUAL else f" --venv {shlex.quote(report.subject.name)}"
+    return f"{explain}; make it exact again with `envctl sync {report.target}{place}`"
 
 
 def size(count: int) -> str:

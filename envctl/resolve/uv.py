@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -39,7 +40,9 @@ if TYPE_CHECKING:
 
 _DEFAULT = "envctl-default"
 _ASKING = "uv_client::cached_client=debug"
-_LOG = ("DEBUG ", "TRACE ")
+_PASSING_OVER = "uv_resolver=warn"
+_LOG = ("DEBUG ", "TRACE ", "WARN ")
+_CUT = re.compile(r"WARN `([^`]+)` has an invalid package format: Failed to read from zip file")
 
 
 class UvResolver:
@@ -84,7 +87,8 @@ class UvResolver:
             sources = [*route.sources, *self._default_source(bindings)]
             for name, text in asking.files(question, sources).items():
                 (folder / name).write_text(text, encoding="utf-8", newline="\n")
-            done = self._run(question, folder, sources)
+            log = _Log(None if bindings.bound else self._seen)
+            done = self._run(question, folder, sources, log)
             if route.failures:
                 raise route.failures[0]
             if done.status != 0:
@@ -96,6 +100,7 @@ class UvResolver:
                 text = (folder / asking.OUTPUT).read_text(encoding="utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 raise ToolFailed("uv ended well but left no answer", found=str(error)) from error
+            log.check(question)
             return _settled(parse(text, question), question, bindings, route)
 
     def _look_again(self, told: Told, asked: Asked, sources: Sequence[Source]) -> None:
@@ -106,22 +111,11 @@ class UvResolver:
         credentials = None if default is None else default.credentials
         check_pages(told, asked, index=index, credentials=credentials, environ=self._environ)
 
-    def _run(self, question: Question, folder: Path, sources: Sequence[Source]) -> Finished:
+    def _run(self, question: Question, folder: Path, sources: Sequence[Source], log: _Log) -> Finished:
         command = asking.arguments(question, uv=str(binary()), python=sys.executable)
         env = asking.environment(self._environ, folder, sources)
-        if self._seen is None or any(index.packages for index in question.indexes):
-            return run(command, env=env, cwd=folder, timeout=self._timeout)
-        env["RUST_LOG"] = _ASKING
-        return run(command, env=env, cwd=folder, timeout=self._timeout, overhear=self._overhear)
-
-    def _overhear(self, line: str) -> bool:
-        """Pass on the wheels that uv's log names; True for every line of the log, which is no message."""
-        if not line.startswith(_LOG):
-            return False
-        _, _, url = line.rpartition(" ")
-        if self._seen is not None and url.startswith(("https://", "http://")) and url.endswith(".whl"):
-            self._seen(url)
-        return True
+        env["RUST_LOG"] = _PASSING_OVER if log.seen is None else f"{_PASSING_OVER},{_ASKING}"
+        return run(command, env=env, cwd=folder, timeout=self._timeout, overhear=log)
 
     def _default_source(self, bindings: Bindings) -> Iterator[Source]:
         unbound = bindings.unbound
@@ -149,6 +143,39 @@ class UvResolver:
         with Router.session(bindings, self._environ) as (session, addresses):
             sources = addresses.sources((session.user, session.password))
             yield _Route(sources, addresses, session.failures, session.absent)
+
+
+class _Log:
+    """Listens to uv's log, which names each wheel that it asks for, and each one that it cannot read.
+
+    Args:
+        seen: called with the URL of each wheel that is asked for.
+    """
+
+    def __init__(self, seen: Callable[[str], None] | None) -> None:
+        self.seen = seen
+        self.cut: list[str] = []
+
+    def __call__(self, line: str) -> bool:
+        """True for every line of the log, which is no message."""
+        if not line.startswith(_LOG):
+            return False
+        cut = _CUT.match(line)
+        if cut is not None:
+            self.cut.append(cut[1])
+        _, _, url = line.rpartition(" ")
+        if self.seen is not None and url.startswith(("https://", "http://")) and url.endswith(".whl"):
+            self.seen(url)
+        return True
+
+    def check(self, question: Question) -> None:
+        """uv passes over a version whose wheel ends too early, and takes an older one: nobody asked for that."""
+        if self.cut:
+            name, _, version = self.cut[0].partition("==")
+            raise IndexFailed(
+                f"the index has {name} {version}, but its wheel cannot be read to its end ({question.label})",
+                hint=f'try again; where it stays so, constraints = ["{name}!={version}"] leaves that version out',
+            )
 
 
 class _Route(msgspec.Struct, frozen=True):

@@ -119,7 +119,7 @@ def _actual(world: World, listing: Listing, strip: Strip) -> Manifest:
     for path, place in listing.scripts:
         if path not in files:
             continue
-        if place in listing.entry_points:
+        if path in listing.entry_points:
             digest = _entry_point_digest(Script.of(world.inventory.texts.get(place, b"")))
         else:
             digest = _script_digest(world, place, strip)
@@ -136,8 +136,8 @@ def _recorded(world: World, listing: Listing, locked: str) -> Manifest | None:
         files = {}
         for path, place in listing.places.items():
             digest = listing.rows[place].sha256 or world.sha256(place)
-            if place in listing.entry_points:
-                digest = entry_point_digest(listing.entry_points[place])
+            if path in listing.entry_points:
+                digest = entry_point_digest(listing.entry_points[path])
             elif place.startswith(BIN) and digest == world.sha256(place):
                 digest = _script_digest(world, place, strip)
             if digest is not None:
@@ -158,7 +158,14 @@ def _record_state(world: World, item: Installed, listing: Listing | None) -> str
 def _name(world: World, pairing: Pairing, manifest: Manifest, listing: Listing | None, *, agreed: bool) -> str:
     """Name every file that differs from the manifest; the content digest of what stands there."""
     package = pairing.package.name
-    places = {path: world.place(path, package) for path in manifest.files}
+    listed = listing.places if listing is not None else {}
+    places = {
+        # RECORD may say under which other name a script stands; it has no say in where other files are.
+        path: (listed.get(path) if path.startswith(BIN) else None) or world.place(path, package)
+        for path in manifest.files
+    }
+    for place in listing.variants if listing is not None else ():
+        world.own(place, package)
     entry_points = entry_points_of(world, pairing.installed)
     found: dict[str, str] = {}
     for path, expected in manifest.files.items():

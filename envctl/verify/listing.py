@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -12,8 +13,11 @@ from envctl.model.manifest import BIN, Manifest
 from envctl.model.platform import Platform
 from envctl.model.record import RecordEntry, bytecode_source, entry_point_scripts
 from envctl.verify.packages import Installed, installed, record
-from envctl.verify.scripts import Script, entry_point_bodies
+from envctl.verify.scripts import Script
 from envctl.verify.world import World
+
+_VERSIONED_OF = frozenset(("bin/pip", "bin/easy_install"))
+_VERSIONED = re.compile(r"bin/(?:pip|easy_install)-?\d+(?:\.\d+)?")
 
 
 class Listing(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,14 +69,15 @@ def listing_of(world: World, item: Installed, wheel: str) -> Listing | None:
     entry_points = entry_points_of(world, item)
     notes = item.notes
     placed = {place: row for row in rows if (place := world.recorded_place(row.path)) is not None}
-    places, variants = {}, []
+    variants = _variants(world, entry_points)
+    places = {}
     for place in placed:
-        if place in notes or bytecode_source(place) in placed:
+        if place in notes or bytecode_source(place) in placed or (place in variants and place not in entry_points):
             continue
-        if place.startswith(BIN) and place not in entry_points and _is_variant(world, place, entry_points):
-            variants.append(place)
-        else:
-            places[world.manifest_path(place, item.name, wheel)] = place
+        places[world.manifest_path(place, item.name, wheel)] = place
+    for path in entry_points:
+        if path not in placed and _VERSIONED.fullmatch(path) and placed.keys() & variants:
+            places[path] = min(placed.keys() & variants)
     return Listing(
         text=text,
         places=Manifest.of(places).files,
@@ -92,17 +97,20 @@ def entry_points_of(world: World, item: Installed) -> dict[str, str]:
         return {}
 
 
-def _is_variant(world: World, place: str, entry_points: Mapping[str, str]) -> bool:
-    """Whether it is one of the further names that pip and virtualenv give pip's own script: pip3, pip3.11, pip-3.11."""
+def _variants(world: World, entry_points: Mapping[str, str]) -> frozenset[str]:
+    """Scripts under names of pip (and of old setuptools) that installers make for the Python they install for.
+
+    The wheel may name others in their place, those of the Python it was built with: installers leave these out.
+    """
     minor = world.inventory.interpreter.minor
-    target = entry_points.get("bin/pip")
-    if target is None or minor is None:
-        return False
-    names = {f"bin/pip{mark}{minor[0]}{dot}" for mark in ("", "-") for dot in ("", f".{minor[1]}")}
-    script = Script.of(world.inventory.texts.get(place, b""))
-    return (
-        place in names
-        and script is not None
-        and script.starter in world.starters
-        and script.body in entry_point_bodies(target)
-    )
+    if minor is None or not _VERSIONED_OF & entry_points.keys():
+        return frozenset()
+    found = set()
+    for name in _VERSIONED_OF & entry_points.keys():
+        for mark in ("", "-"):
+            for version in (f"{minor[0]}", f"{minor[0]}.{minor[1]}"):
+                place = f"{name}{mark}{version}"
+                script = Script.of(world.inventory.texts.get(place, b""))
+                if script is not None and script.starter in world.starters and script.target() == entry_points[name]:
+                    found.add(place)
+    return frozenset(found)

@@ -60,6 +60,32 @@ def test_every_page_can_be_reached_from_the_readme():
     assert [str(page.relative_to(ROOT)) for page in PAGES if page.resolve() not in reached] == []
 
 
+def test_commands_in_files_of_ci_are_those_that_the_page_has_run():
+    page = ROOT / "docs" / "how-to" / "use-in-ci.md"
+    shown = steps(page)
+    run = {step.text for step in shown if not isinstance(step, File)}
+    files = [step for step in shown if isinstance(step, File)]
+    found = [line for file in files for line in re.findall(r"^ *(?:- run: |- |entry: )(envctl .*)$", file.text, re.M)]
+    assert len(found) >= 7
+    assert set(found) <= run
+
+
+# Names in double quotes in the sources that are variables; those of the Dockerfile and of children are set, not read.
+_VARIABLE = re.compile(
+    r'"((?:ENVCTL|PIP|SSL|REQUESTS|CURL|XDG|PYENV|MISE|ASDF|LD|DYLD)_[A-Z_]+|UV_(?!INDEX_")[A-Z_]+[A-Z]'
+    r'|NETRC|NO_COLOR|TERM|VIRTUAL_ENV|PYTHON(?:PATH|HOME|PLATLIBDIR|PYCACHEPREFIX))"'
+)
+_SET = {"UV_NO_INSTALLER_METADATA", "UV_PYTHON_DOWNLOADS", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"}
+
+
+def test_every_variable_that_is_read_is_documented():
+    sources = [path for path in (ROOT / "envctl").rglob("*.py") if "render" not in path.parts]
+    read = {name for path in sources for name in _VARIABLE.findall(path.read_text("utf-8"))} - _SET
+    page = (ROOT / "docs" / "reference" / "environment.md").read_text("utf-8")
+    assert {"ENVCTL_INDEX_URL", "ENVCTL_CACHE_DIR", "UV_HTTP_TIMEOUT", "NETRC", "LD_PRELOAD"} <= read
+    assert sorted(name for name in read if f"`{name}`" not in page) == []
+
+
 def test_no_page_tells_anyone_to_install_the_distribution_of_another_project():
     wrong = re.compile(r"(?:pip|pipx|uv tool) install (?:-\S+ )*envctl(?![-\w])")
     assert [str(page) for page in PAGES if wrong.search(page.read_text("utf-8"))] == []

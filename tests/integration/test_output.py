@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.docs import Reader, docs_index
+from support.docs import ROOT, Reader, docs_index
 from support.project import Project
 
 __all__ = ["docs_index"]
@@ -51,6 +51,10 @@ def envctl_on_a_terminal(reader: Reader, *args: str, **env: str) -> str:
 
 
 # Each command that has a result, on a project that is locked and synced.
+_JSON_PAGES = "".join(
+    (ROOT / "docs" / page).read_text("utf-8")
+    for page in ("reference/report.md", "reference/profile.md", "how-to/sync.md", "how-to/compare.md")
+)
 RESULTS = [
     "envctl lock",
     "envctl lock --dry-run -U",
@@ -78,6 +82,8 @@ def test_every_result_is_json_with_a_schema_where_asked(line, synced):
     assert done.returncode == (1 if " diff " in line else 0), done.stderr
     told = json.loads(done.stdout)
     assert re.fullmatch(r"envctl\.[a-z]+/1", told["schema"])
+    assert told["schema"] in _JSON_PAGES
+    assert [key for key in told if f"`{key}`" not in _JSON_PAGES and f'"{key}"' not in _JSON_PAGES] == []
     assert done.stdout.endswith("}\n")
 
 
@@ -190,3 +196,12 @@ def test_a_reader_that_leaves_early_is_no_defect(synced):
     done = synced.type("set -o pipefail; envctl dockerfile demo:cpu | head -1")
     assert done.stderr == ""
     assert done.stdout.startswith("# The image of demo:cpu")
+
+
+def test_hints_name_the_environment_that_is_meant(synced):
+    assert synced.type("envctl sync demo:cpu --venv 'my venv'").returncode == 0
+    (synced.project / "my venv" / "stray").write_text("x")
+    verified = synced.type("envctl verify demo:cpu --venv 'my venv'")
+    assert "`envctl sync demo:cpu --venv 'my venv'`" in verified.stderr
+    tried = synced.type("envctl sync demo:cpu --venv 'my venv' --dry-run")
+    assert tried.stderr.endswith("hint: `envctl sync demo:cpu --venv 'my venv'`\n")

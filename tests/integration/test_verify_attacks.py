@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import marshal
+import opcode
 import os
 import py_compile
 import shutil
@@ -362,9 +363,11 @@ def test_specialised_instructions_in_bytecode_are_foreign(venv: Path, site: Path
     function = next(constant for constant in plain.co_consts if hasattr(constant, "co_code"))
     code = function.co_code
     at = data.index(code)
+    # Where Python tells the numbers, only these are tried: making code of any other may end the process.
+    numbers = sorted(getattr(opcode, "_specialized_opmap", {}).values()) or range(1, 256)
     changed = 0
     for offset in range(0, len(code), 2):
-        for number in range(1, 256):
+        for number in numbers:
             evil = code[:offset] + bytes([number]) + code[offset + 1 :]
             if evil != code and function.replace(co_code=evil).co_code == code:
                 honest.write_bytes(data[:at] + evil + data[at + len(code) :])
@@ -564,14 +567,6 @@ def test_pipes_and_sockets_are_found_and_not_opened(venv: Path, site: Path, lock
         os.close(here)
     found = {(name, path) for name, _, path in errors(verify(lockfile, venv))}
     assert {("special-file", f"{SITE}/pipe.py"), ("special-file", f"{SITE}/beta.py"), ("special-file", "sock")} <= found
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_what_cannot_be_read_is_unverifiable(venv: Path, site: Path, lockfile: Lockfile) -> None:
-    (site / "alpha/empty.py").chmod(0o000)
-    found = verify(lockfile, venv)
-    assert ("unreadable", ALPHA, "alpha/empty.py") in errors(found)
-    assert found.verdict is not Verdict.OK
 
 
 def test_a_path_too_long_to_be_read_is_unverifiable(

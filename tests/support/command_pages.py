@@ -15,9 +15,10 @@ _HEAD = """# Commands
 Every command with its arguments, options and examples, as `envctl COMMAND --help` has them. This page is made from them
 (`make golden`).
 
-TARGET is `PROFILE` or `PROFILE:VARIANT`. A profile alone means its `default-variant`, or its only one; to `lock` it means all
-of its variants. Where a lockfile is read, TARGET can also be the path of one. Results go to standard output, messages and progress to standard error. What
-`--format json` writes is described in [the report](report.md); [exit codes](exit-codes.md) are the same for all commands.
+TARGET is `PROFILE` or `PROFILE:VARIANT`. A profile alone means its `default-variant`, or its only one; to `lock` it
+means all of its variants. Where a lockfile is read, TARGET can also be the path of one. Results go to standard output,
+messages and progress to standard error. What `--format json` writes is described in [the report](report.md);
+[exit codes](exit-codes.md) are the same for all commands.
 """
 
 

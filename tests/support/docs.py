@@ -82,6 +82,7 @@ class Reader:
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "ENVCTL_INDEX_URL": index.url,
             "HOME": str(folder / "home"),
+            "ENVCTL_CACHE_DIR": str(folder / "cache"),
             **{f"GIT_{who}_{what}": "reader@example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }
 

@@ -123,7 +123,7 @@ def lock_for(
                 source_date_epoch=0,
                 python=Python(version=python),
                 package_set={machine: digest},
-                platforms={machine: PlatformPin(libc="glibc 2.17")},
+                platforms={machine: PlatformPin(libc="glibc 2.39")},
                 hooks=tuple(recorded) if hooks else (),
                 policy=policy or Policy(),
                 project=project,

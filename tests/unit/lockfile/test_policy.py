@@ -32,6 +32,22 @@ def test_two_owners_of_different_contents_fail_and_are_both_named():
     assert 'exclude = ["opencv-python-headless"]' in text
 
 
+def test_who_asks_in_an_extra_only_is_not_named_where_another_asks_for_sure():
+    sets = {
+        AMD64: [
+            resolved("nccl-cu12", files={"site/nccl.h": "12"}),
+            resolved("nccl-cu13", files={"site/nccl.h": "13"}, requires=[]),
+            resolved("flow", requires=["nccl-cu12; extra == 'and-cuda'", "nccl-cu13; extra == 'and-cuda'"]),
+            resolved("trees", requires=["nccl-cu12; sys_platform == 'linux'"]),
+        ]
+    }
+    with pytest.raises(NoResolution) as caught:
+        check_overlaps(inputs(PLAIN), sets)
+    text = str(caught.value)
+    assert "nccl-cu12 1.0 (needed by trees 1.0)" in text
+    assert "nccl-cu13 1.0 (needed by flow 1.0)" in text
+
+
 def test_two_owners_of_equal_contents_are_fine():
     files = {"site/google/__init__.py": "namespace"}
     sets = {AMD64: [resolved("a", files=files), resolved("b", files=files)]}
