@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from support.project import Project
 from support.server import IndexServer
+
+settings.register_profile("here", deadline=None)  # a slow moment of a busy machine proves nothing
+settings.load_profile("here")
 
 # What a machine's configuration may say of Python, its installers and envctl: none of it may decide a test.
 _FOREIGN = ("PIP_", "UV_", "PYTHON", "ENVCTL_", "VIRTUAL_ENV", "LD_")

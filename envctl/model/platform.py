@@ -130,6 +130,8 @@ def wheel_tags(python: tuple[int, int], platform: Platform, libc: Libc) -> dict[
 
 def fits(filename: str, tags: Container[Tag]) -> bool:
     """Whether one of a wheel's tags is among `tags`, by its file name alone (binary distribution format)."""
+    if filename.endswith("-py3-none-any.whl"):  # most are, and asking for them takes longest
+        return True
     from packaging.tags import Tag
 
     *_, interpreters, abis, platforms = ["", "", "", *filename.removesuffix(".whl").lower().split("-")]

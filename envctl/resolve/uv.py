@@ -30,7 +30,7 @@ from envctl.resolve.stderr import Told
 from envctl.resolve.stderr import parse as parse_stderr
 from envctl.system.credentials import index_credentials, split_credentials
 from envctl.system.files import scratch_dir
-from envctl.system.process import Finished, run
+from envctl.system.process import Finished, TookTooLong, run
 from envctl.system.uv import binary
 
 __all__ = ["UvResolver", "resolve_installer"]
@@ -115,7 +115,13 @@ class UvResolver:
         command = asking.arguments(question, uv=str(binary()), python=sys.executable)
         env = asking.environment(self._environ, folder, sources)
         env["RUST_LOG"] = _PASSING_OVER if log.seen is None else f"{_PASSING_OVER},{_ASKING}"
-        return run(command, env=env, cwd=folder, timeout=self._timeout, overhear=log)
+        try:
+            return run(command, env=env, cwd=folder, timeout=self._timeout, overhear=log)
+        except TookTooLong as error:  # uv itself needs seconds: the rest is waiting for an index
+            raise IndexFailed(
+                f"{question.label} could not be resolved within {self._timeout:g} s",
+                hint="an index answers too slowly; UV_HTTP_TIMEOUT is how long uv waits for a single answer, in seconds",
+            ) from error
 
     def _default_source(self, bindings: Bindings) -> Iterator[Source]:
         unbound = bindings.unbound

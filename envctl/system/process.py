@@ -13,6 +13,10 @@ import msgspec
 from envctl.errors import ToolFailed
 
 
+class TookTooLong(ToolFailed):
+    """A program was ended because its time was over."""
+
+
 class Finished(msgspec.Struct, frozen=True):
     """A program that ended: exit status and what it wrote."""
 
@@ -55,7 +59,8 @@ def run(
             returns True do not appear in the result.
 
     Raises:
-        ToolFailed: it cannot be started, or ran longer than `timeout` (and was ended).
+        ToolFailed: it cannot be started.
+        TookTooLong: it ran longer than `timeout`, and was ended.
     """
     name = Path(command[0]).name
     if _ending.is_set():
@@ -85,7 +90,7 @@ def run(
                 stdout, stderr = _overheard(process, overhear, timeout)
         except subprocess.TimeoutExpired as error:
             process.kill()
-            raise ToolFailed(f"{name} did not end within {timeout:g} s") from error
+            raise TookTooLong(f"{name} did not end within {timeout:g} s") from error
         except BaseException:
             process.kill()
             raise

@@ -55,3 +55,26 @@ def test_a_program_that_cannot_be_started_is_named(tmp_path):
 def test_its_environment_is_the_one_that_is_said():
     done = run([sys.executable, "-c", "import os; print(os.environ.get('HOME'))"], env={"HOME": "/nowhere"})
     assert done.stdout == "/nowhere\n"
+
+
+def test_when_envctl_is_ending_its_programs_end_and_no_other_starts():
+    code = (
+        "import sys, threading, time\n"
+        "from envctl.errors import ToolFailed\n"
+        "from envctl.system import process\n"
+        "done = []\n"
+        "sleep = [sys.executable, '-c', 'import time; time.sleep(60)']\n"
+        "thread = threading.Thread(target=lambda: done.append(process.run(sleep).status))\n"
+        "thread.start()\n"
+        "time.sleep(0.5)\n"
+        "process.end_all()\n"
+        "thread.join(10)\n"
+        "assert done == [-15], done\n"
+        "try:\n"
+        "    process.run(sleep)\n"
+        "except ToolFailed as error:\n"
+        "    print(error.what)\n"
+    )
+    done = run([sys.executable, "-c", code], timeout=30)
+    assert (done.status, done.stderr) == (0, "")
+    assert "because envctl is ending" in done.stdout
