@@ -114,10 +114,22 @@ class Interrupted(BaseException):
 
 def run(args: list[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
+    _open_streams()
     for number, unset in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
         if signal.getsignal(number) is unset:  # what was set to be ignored stays ignored
             signal.signal(number, _end)
     sys.exit(invoke(sys.argv[1:] if args is None else args))
+
+
+def _open_streams() -> None:
+    """Standard streams that the caller closed lead nowhere; the next file that is opened would take their place."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(descriptor, "r" if descriptor == 0 else "w", closefd=False))
 
 
 def _end(number: int, _frame: object) -> NoReturn:
@@ -151,6 +163,10 @@ def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind
         after = "\n" if number == signal.SIGINT and sys.stderr.isatty() else ""  # behind the terminal's own ^C
         _say(f"{after}{'interrupted' if number == signal.SIGINT else 'terminated'}: nothing was left half-written")
         return 128 + number
+    except SystemExit as error:  # what click makes of a pipe that nobody reads any more
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return BROKEN_PIPE
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE

@@ -120,7 +120,7 @@ class UvResolver:
         except TookTooLong as error:  # uv itself needs seconds: the rest is waiting for an index
             raise IndexFailed(
                 f"{question.label} could not be resolved within {self._timeout:g} s",
-                hint="an index answers too slowly; UV_HTTP_TIMEOUT is how long uv waits for a single answer, in seconds",
+                hint="an index answers too slowly; UV_HTTP_TIMEOUT is how many seconds uv waits for a single answer",
             ) from error
 
     def _default_source(self, bindings: Bindings) -> Iterator[Source]:
