@@ -163,9 +163,7 @@ def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind
         after = "\n" if number == signal.SIGINT and sys.stderr.isatty() else ""  # behind the terminal's own ^C
         _say(f"{after}{'interrupted' if number == signal.SIGINT else 'terminated'}: nothing was left half-written")
         return 128 + number
-    except SystemExit as error:  # what click makes of a pipe that nobody reads any more
-        if not isinstance(error.__context__, BrokenPipeError):
-            raise
+    except SystemExit:  # with standalone_mode=False click exits for one reason: a pipe that nobody reads any more
         return BROKEN_PIPE
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
