@@ -142,6 +142,7 @@ def _end(number: int, _frame: object) -> NoReturn:
 
 def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind of end
     """Run the command line; the one place where errors become messages and exit codes."""
+    stdout = sys.stdout
     try:
         result: Any = main.main(args=args, prog_name="envctl", standalone_mode=False)
         sys.stdout.flush()
@@ -163,8 +164,10 @@ def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind
         after = "\n" if number == signal.SIGINT and sys.stderr.isatty() else ""  # behind the terminal's own ^C
         _say(f"{after}{'interrupted' if number == signal.SIGINT else 'terminated'}: nothing was left half-written")
         return 128 + number
-    except SystemExit:  # with standalone_mode=False click exits for one reason: a pipe that nobody reads any more
-        return BROKEN_PIPE
+    except SystemExit:
+        if sys.stdout is stdout:
+            raise
+        return BROKEN_PIPE  # click changes the stream and exits when nobody reads the pipe any more
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE

@@ -1,4 +1,4 @@
-"""The edge of the command line: streams that are closed, readers that go away, characters that a terminal would obey."""
+"""The edge of the command line: closed streams, readers that go away, characters that a terminal would obey."""
 
 from __future__ import annotations
 
