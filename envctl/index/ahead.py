@@ -43,8 +43,10 @@ class Ahead:
     ) -> None:
         if error is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
-            while wait(self._reading.values(), timeout=0.1).not_done:
-                self._client.cancel()  # again: a request that was only about to start is not under way
+            # done() counts what was cancelled before it began; wait() would wait for that for ever.
+            while under_way := [reading for reading in self._reading.values() if not reading.done()]:
+                self._client.cancel()  # each time: a request that was only about to start is not under way
+                wait(under_way, timeout=0.1)
         self._pool.shutdown(wait=True)
 
     def see(self, url: str) -> None:

@@ -109,3 +109,19 @@ def test_an_interrupted_lock_waits_for_no_guess(offered, index):
     with pytest.raises(KeyboardInterrupt):
         interrupted(offered)
     assert time.monotonic() - started < 20
+
+
+def test_a_failed_lock_waits_for_no_guess_that_never_began(offered, index):
+    index.fault("/files/", delay=30)
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_many(offered)
+    assert time.monotonic() - started < 20
+
+
+def interrupted_many(wheel: WheelRef) -> None:
+    """More guesses than threads, so that some are cancelled before they begin."""
+    with Client() as client, Ahead(client, None) as ahead:
+        for number in range(50):
+            ahead.see(f"{wheel.url}?{number}")
+        raise KeyboardInterrupt
