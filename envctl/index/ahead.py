@@ -32,6 +32,7 @@ class Ahead:
     def __init__(self, client: Client, cache: ContentCache | None) -> None:
         self._client, self._cache = client, cache
         self._lock = threading.Lock()
+        self._ended = False
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="envctl-ahead")
         self._reading: dict[str, Future[ReadWheel | None]] = {}
 
@@ -41,6 +42,8 @@ class Ahead:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with self._lock:
+            self._ended = True
         if error is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
             # done() counts what was cancelled before it began; wait() would wait for that for ever.
@@ -52,7 +55,7 @@ class Ahead:
     def see(self, url: str) -> None:
         """Start to read the wheel of a URL, once."""
         with self._lock:
-            if url in self._reading or (self._cache is not None and self._cache.noted(url)):
+            if self._ended or url in self._reading or (self._cache is not None and self._cache.noted(url)):
                 return
             filename = unquote(urlsplit(url).path.rpartition("/")[2])
             self._reading[url] = self._pool.submit(read_tail, self._client, url, filename=filename)
