@@ -12,6 +12,7 @@ import click
 
 from envctl import __version__
 from envctl.cli.context import Settings, visible
+from envctl.cli.signals import Interrupted, listen
 from envctl.errors import EnvctlError, ToolFailed
 
 if TYPE_CHECKING:
@@ -104,20 +105,10 @@ def main(ctx: click.Context, directory: str, quiet: bool, verbose: bool, no_prog
     ctx.obj = Settings.of(directory, quiet=quiet, verbose=verbose, progress=not no_progress, color=color)
 
 
-class Interrupted(BaseException):
-    """A signal that asks this process to end."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def run(args: list[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit code."""
     _open_streams()
-    for number, unset in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
-        if signal.getsignal(number) is unset:  # what was set to be ignored stays ignored
-            signal.signal(number, _end)
+    listen()
     sys.exit(invoke(sys.argv[1:] if args is None else args))
 
 
@@ -130,14 +121,6 @@ def _open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number is this one
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(descriptor, "r" if descriptor == 0 else "w", closefd=False))
-
-
-def _end(number: int, _frame: object) -> NoReturn:
-    # Threads wait for programs that know nothing of a signal that came to this process alone.
-    process = sys.modules.get("envctl.system.process")
-    if process is not None:
-        process.end_all()
-    raise Interrupted(number)
 
 
 def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind of end
