@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -20,6 +19,7 @@ from envctl.index.wheel import read_file
 from envctl.model.manifest import BIN, INCLUDE, PREFIX, SITE, Manifest
 from envctl.model.record import entry_point_scripts, without_interpreter_line
 from envctl.resolve.uv import UvResolver
+from envctl.system import uv
 from envctl.system.http import Client
 
 PURE = ("idna", "jmespath", "setuptools", "bidict", "six")
@@ -39,8 +39,17 @@ def install(installer: str, wheel: Path, prefix: Path) -> None:
         ]
         command += ["--prefix", str(prefix), "--no-warn-script-location", "--root-user-action", "ignore", str(wheel)]
     else:
-        uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
-        command = [uv, "pip", "install", "--no-config", "--offline", "--no-deps", "--prefix", str(prefix), str(wheel)]
+        command = [
+            str(uv.binary()),
+            "pip",
+            "install",
+            "--no-config",
+            "--offline",
+            "--no-deps",
+            "--prefix",
+            str(prefix),
+            str(wheel),
+        ]
         command += ["--python", sys.executable]
     subprocess.run(command, check=True, capture_output=True)
 

@@ -20,6 +20,7 @@ from support.wheels import build_wheel
 
 from envctl.render import dockerfile, stages, trees
 from envctl.render.layers import plan
+from envctl.system import uv
 
 MB = 10**6
 EPOCH_1980 = 315532800
@@ -147,7 +148,17 @@ def environment(tmp_path: Path) -> Path:
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     env = {"PATH": os.environ["PATH"], "UV_LINK_MODE": "copy", "UV_CACHE_DIR": str(tmp_path / "cache")}
-    command = ["uv", "pip", "install", "-q", "--no-config", "--offline", "--no-deps", "--python", venv / "bin/python"]
+    command = [
+        str(uv.binary()),
+        "pip",
+        "install",
+        "-q",
+        "--no-config",
+        "--offline",
+        "--no-deps",
+        "--python",
+        venv / "bin/python",
+    ]
     subprocess.run([*command, *wheels], check=True, env=env)
     return venv
 
