@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from support.server import IndexServer
 
 settings.register_profile("here", deadline=None)  # a slow moment of a busy machine proves nothing
 settings.load_profile("here")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so do shells start what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What a machine's configuration may say of Python, its installers and envctl: none of it may decide a test.
 _FOREIGN = ("PIP_", "UV_", "PYTHON", "ENVCTL_", "VIRTUAL_ENV", "LD_")
