@@ -1,0 +1,292 @@
+"""A container engine, through the Docker SDK for Python: what it is, what it holds, and the bytes of that.
+
+The SDK (extra `containers`) is imported when an engine is first asked. It speaks the Engine API, which Docker, and
+Podman in its compatible form, offer on a socket; building with BuildKit is not in it, and is done by the command line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from envctl.errors import ToolFailed, UsageError
+
+T = TypeVar("T")
+
+_CHUNK = 2**20
+_SECONDS = 120
+_DEFAULT = "unix:///var/run/docker.sock"
+
+
+class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine says of itself.
+
+    Attributes:
+        version: of the server, such as 26.1.5. `api`: the newest API version that it speaks.
+        os, architecture: OCI names, such as linux and amd64.
+        root: the folder in which it keeps its data, on its own machine.
+        driver: the storage driver. `containerd_store`: whether images lie in containerd's store.
+        memory: bytes. `runtimes`: names, such as runc and nvidia.
+    """
+
+    name: str
+    version: str
+    api: str
+    os: str
+    architecture: str
+    root: str
+    driver: str
+    containerd_store: bool
+    memory: int
+    cpus: int
+    runtimes: tuple[str, ...]
+
+
+class EngineImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image of the engine: its id, names, platform, layers (diff-ids) and configuration as the engine tells them."""
+
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    os: str
+    architecture: str
+    variant: str
+    size: int
+    diff_ids: tuple[str, ...]
+    config: dict[str, Any]
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
+    """What is mounted into a container: kind (bind, volume, tmpfs), source on the engine's machine, place inside."""
+
+    kind: str
+    source: str
+    destination: str
+    writable: bool
+
+
+class EngineContainer(msgspec.Struct, frozen=True, kw_only=True):
+    """A container: `image` is its image's id; `pid` that of its first process on the engine's machine, 0 when stopped."""
+
+    id: str
+    name: str
+    image: str
+    image_name: str
+    running: bool
+    pid: int
+    mounts: tuple[Mount, ...]
+    config: dict[str, Any]
+
+
+class Engine:
+    """A connection to an engine.
+
+    Raises:
+        ToolFailed: there is no engine, it does not answer, or it fails at what it is asked for.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        environ = os.environ if environ is None else environ
+        self._api: Any
+        self.address = address(environ)
+        try:
+            import docker
+        except ImportError as error:
+            raise ToolFailed(
+                "the Docker SDK for Python is not installed", hint="pip install 'envctl-ml[containers]'"
+            ) from error
+        try:
+            self._docker = docker.DockerClient(
+                base_url=self.address, tls=_tls(environ), version="auto", timeout=_SECONDS, user_agent="envctl"
+            )
+        except (docker.errors.DockerException, OSError, ValueError) as error:  # OSError: those of requests too
+            raise ToolFailed(
+                "no container engine answers",
+                found=f"{self.address}: {_reason(error)}",
+                expected="Docker or Podman, by DOCKER_HOST or its usual socket",
+                hint="start the engine; `envctl doctor` says more",
+            ) from error
+        self._api = self._docker.api
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._docker.close()
+
+    def info(self) -> EngineInfo:
+        """What the engine is."""
+        found = self._ask("say what it is", self._docker.info)
+        version = self._ask("say its version", self._docker.version)
+        status = dict(item for item in found.get("DriverStatus") or () if len(item) == 2)
+        return EngineInfo(
+            name=str(found.get("Name", "")),
+            version=str(version.get("Version", "")),
+            api=str(version.get("ApiVersion", "")),
+            os=str(version.get("Os", "")),
+            architecture=str(version.get("Arch", "")),
+            root=str(found.get("DockerRootDir", "")),
+            driver=str(found.get("Driver", "")),
+            containerd_store=status.get("driver-type") == "io.containerd.snapshotter.v1",
+            memory=int(found.get("MemTotal", 0)),
+            cpus=int(found.get("NCPU", 0)),
+            runtimes=tuple(sorted(found.get("Runtimes") or ())),
+        )
+
+    def image(self, reference: str) -> EngineImage | None:
+        """The image of that name, digest or id; None where the engine has none."""
+        found = self._find("find the image", lambda: self._api.inspect_image(reference))
+        if found is None:
+            return None
+        return EngineImage(
+            id=found["Id"],
+            tags=tuple(found.get("RepoTags") or ()),
+            digests=tuple(found.get("RepoDigests") or ()),
+            os=found.get("Os", ""),
+            architecture=found.get("Architecture", ""),
+            variant=found.get("Variant", ""),
+            size=int(found.get("Size", 0)),
+            diff_ids=tuple((found.get("RootFS") or {}).get("Layers") or ()),
+            config=found.get("Config") or {},
+        )
+
+    def save(self, reference: str) -> Iterator[bytes]:
+        """The image as `docker save` writes it: a tar file, in pieces."""
+        yield from self._stream("save the image", lambda: self._api.get_image(reference, chunk_size=_CHUNK))
+
+    def container(self, name: str) -> EngineContainer | None:
+        """The container of that name or id; None where there is none."""
+        found = self._find("find the container", lambda: self._api.inspect_container(name))
+        if found is None:
+            return None
+        state = found.get("State") or {}
+        mounts = tuple(
+            Mount(
+                kind=mount.get("Type", ""),
+                source=mount.get("Source", ""),
+                destination=mount.get("Destination", ""),
+                writable=bool(mount.get("RW", True)),
+            )
+            for mount in found.get("Mounts") or ()
+        )
+        tmpfs = tuple(
+            Mount(kind="tmpfs", source="", destination=place, writable=True)
+            for place in (found.get("HostConfig") or {}).get("Tmpfs") or ()
+        )
+        return EngineContainer(
+            id=found["Id"],
+            name=found.get("Name", "").lstrip("/"),
+            image=found.get("Image", ""),
+            image_name=(found.get("Config") or {}).get("Image", ""),
+            running=bool(state.get("Running")),
+            pid=int(state.get("Pid") or 0),
+            mounts=mounts + tmpfs,
+            config=found.get("Config") or {},
+        )
+
+    def export(self, container: str) -> Iterator[bytes]:
+        """The container's files as `docker export` writes them: one tar file of all layers and what it wrote."""
+        yield from self._stream("export the container", lambda: self._api.export(container, chunk_size=_CHUNK))
+
+    def processes(self, container: str) -> tuple[int, ...]:
+        """Process ids, on the engine's machine, of all that runs in a container."""
+        found = self._ask("list the processes", lambda: self._api.top(container, "-eo pid"))
+        column = [title.upper() for title in found.get("Titles") or ()].index("PID")
+        return tuple(int(row[column]) for row in found.get("Processes") or () if row[column].isdecimal())
+
+    def _find(self, what: str, asking: Callable[[], T]) -> T | None:
+        from docker.errors import NotFound
+
+        try:
+            return self._ask(what, asking)
+        except ToolFailed as error:
+            if isinstance(error.__cause__, NotFound):
+                return None
+            raise
+
+    def _stream(self, what: str, asking: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+        chunks = self._ask(what, asking)
+        try:
+            while True:
+                chunk = self._ask(what, lambda: next(chunks, None))
+                if chunk is None:
+                    return
+                yield chunk
+        finally:
+            with contextlib.suppress(AttributeError):
+                chunks.close()  # type: ignore[attr-defined]
+
+    def _ask(self, what: str, asking: Callable[[], T]) -> T:
+        import requests
+        import urllib3
+        from docker.errors import DockerException
+
+        try:
+            return asking()
+        except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise ToolFailed(f"the engine could not {what}", file=self.address, found=_reason(error)) from error
+
+
+def address(environ: Mapping[str, str]) -> str:
+    """Where the engine listens: DOCKER_HOST, else the current context of the docker command, else the usual socket.
+
+    Raises:
+        UsageError: DOCKER_CONTEXT, or the configuration's `currentContext`, names a context that there is not.
+    """
+    said = environ.get("DOCKER_HOST")
+    if said:
+        return said
+    home = environ.get("HOME", "")
+    folder = Path(environ.get("DOCKER_CONFIG") or Path(home, ".docker"))
+    name = environ.get("DOCKER_CONTEXT") or _json(folder / "config.json").get("currentContext")
+    if name and name != "default":
+        for place in sorted(folder.glob("contexts/meta/*/meta.json")):
+            context = _json(place)
+            if context.get("Name") == name:
+                host = ((context.get("Endpoints") or {}).get("docker") or {}).get("Host")
+                if host:
+                    return str(host)
+        raise UsageError(
+            "there is no such Docker context", found=ascii(name), hint="`docker context ls`, or set DOCKER_HOST"
+        )
+    own = Path(environ.get("XDG_RUNTIME_DIR") or "/nonexistent", "docker.sock")
+    if not Path("/var/run/docker.sock").exists() and own.exists():
+        return f"unix://{own}"
+    return _DEFAULT
+
+
+def _tls(environ: Mapping[str, str]) -> Any:
+    if not environ.get("DOCKER_TLS_VERIFY"):
+        return False
+    import docker
+
+    folder = Path(environ.get("DOCKER_CERT_PATH") or Path(environ.get("HOME", ""), ".docker"))
+    return docker.tls.TLSConfig(
+        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
+    )
+
+
+def _json(place: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(place.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause in one line: libraries wrap `Connection refused` many times."""
+    explanation = getattr(error, "explanation", None)
+    if explanation:
+        return " ".join(str(explanation).split())
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return " ".join((str(error) or type(error).__name__).split())[:300]
