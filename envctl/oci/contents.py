@@ -1,0 +1,213 @@
+"""All of an image: its layers read at once from wherever they can be opened, or one after the other from a stream."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO
+
+import msgspec
+
+from envctl.errors import InvalidFile
+from envctl.oci import media
+from envctl.oci.interface import ImageSource
+from envctl.oci.layers import Keep, Layer, Pack, read_layer
+from envctl.oci.media import ImageConfig, ImageManifest
+from envctl.oci.tar import BLOCK, Malformed, Member, TarStream
+
+_MOST_DOCUMENTS = 10_000
+_BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """What of the layers is asked for: contents to keep, and contents for the pack."""
+
+    keep: Keep
+    packs: Keep | None = None
+    pack: Pack | None = None
+
+    def read(self, stream: BinaryIO) -> Layer:
+        """Read one layer."""
+        return read_layer(stream, keep=self.keep, pack=self.pack, packs=self.packs)
+
+
+class Contents(msgspec.Struct, frozen=True, kw_only=True):
+    """One platform's image. `digest` is the manifest's, None where it has none; `config_digest` the configuration's."""
+
+    name: str
+    config: ImageConfig
+    config_digest: str
+    digest: str | None
+    layers: tuple[Layer, ...]
+
+
+def read_image(source: ImageSource, wanted: Wanted) -> Contents:
+    """Read every layer, several at once, each against its diff-id.
+
+    Raises:
+        InvalidFile, IndexFailed: a layer cannot be had, is damaged, or is not what the configuration says.
+    """
+    numbered = sorted(enumerate(source.layers), key=lambda item: -item[1].size)
+
+    def read(number: int) -> Layer:
+        with source.open(source.layers[number], checked=False) as stream:
+            try:
+                return wanted.read(stream)
+            except Malformed as error:
+                raise InvalidFile(
+                    error.what, file=source.reference, key=f"layer {number + 1}", found=error.found, hint=error.hint
+                ) from error
+
+    with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 2)), "envctl-layer") as threads:
+        reading = {number: threads.submit(read, number) for number, _ in numbered}
+        try:
+            layers = tuple(reading[number].result() for number in range(len(reading)))
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    check_diff_ids(source.reference, source.config, layers)
+    return Contents(
+        name=source.reference,
+        config=source.config,
+        config_digest=source.config_digest,
+        digest=source.digest,
+        layers=layers,
+    )
+
+
+def check_diff_ids(name: str, config: ImageConfig, layers: tuple[Layer, ...]) -> None:
+    """InvalidFile where the layers are not those of the configuration."""
+    found = tuple(layer.diff_id for layer in layers)
+    for number, (said, is_) in enumerate(zip(config.diff_ids, found, strict=False)):
+        if said != is_:
+            raise InvalidFile(
+                f"layer {number + 1} of {len(found)} is not what the image's configuration says",
+                file=name,
+                found=is_,
+                expected=said,
+                hint="the image was tampered with, or damaged on its way",
+            )
+    if len(found) != len(config.diff_ids):
+        raise InvalidFile(
+            "the image has another number of layers than its configuration says",
+            file=name,
+            found=str(len(found)),
+            expected=str(len(config.diff_ids)),
+        )
+
+
+def read_saved(pieces: Iterable[bytes], name: str, wanted: Wanted, *, digest: str, platform: str) -> Contents:
+    """Read what `docker save` of one image writes, in one pass: in whatever order its members come.
+
+    Args:
+        digest: the image's id as the engine says it: the digest of an index, a manifest or a configuration.
+        platform: the one of an index, such as `linux/amd64`.
+
+    Raises:
+        InvalidFile: it is damaged, or does not hold that image.
+    """
+    try:
+        saved = _Saved(wanted)
+        saved.take(pieces)
+        return saved.image(name, digest, platform)
+    except Malformed as error:
+        raise InvalidFile(error.what, file=name, found=error.found, hint=error.hint) from error
+    except media.Malformed as error:
+        raise InvalidFile(error.what, file=name, found=error.found, expected=error.expected) from error
+
+
+class _Saved:
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._documents: dict[str, bytes] = {}  # by path, and by digest
+        self._layers: dict[str, Layer] = {}  # by path, and by diff-id
+
+    def take(self, pieces: Iterable[bytes]) -> None:
+        tar = TarStream(pieces)
+        links: dict[str, str] = {}
+        for member in tar:
+            if member.kind in ("link", "hardlink"):
+                links[member.path] = os.path.normpath(os.path.join(os.path.dirname(member.path), member.target))  # noqa: PTH118, PTH120
+            elif member.kind == "file" and member.size:
+                self._member(tar, member)
+        for path, target in links.items():
+            if target in self._layers:
+                self._layers[path] = self._layers[target]
+
+    def _member(self, tar: TarStream, member: Member) -> None:
+        content = _Content(tar.pieces(member))
+        start = content.peek()
+        if (start.lstrip()[:1] in (b"{", b"[") and start[257:262] != b"ustar") or member.size < BLOCK:
+            if member.size > media.CONFIG_LIMIT or len(self._documents) > _MOST_DOCUMENTS:
+                raise Malformed("a document in the archive is too large", found=ascii(member.path)[:120])
+            data = content.read()
+            self._documents[member.path] = self._documents[media.digest_of(data)] = data
+            return
+        layer = self._wanted.read(io.BufferedReader(content, 2**20))
+        self._layers[member.path] = self._layers[layer.diff_id] = layer
+
+    def image(self, name: str, digest: str, platform: str) -> Contents:
+        """The image of a manifest's, an index's or a configuration's digest."""
+        manifest_digest: str | None = None
+        data = self._document(digest)
+        if _is_manifest(data):
+            document = media.parse_document(data)
+            if not isinstance(document, ImageManifest):
+                digest = media.choose_platform(document.manifests, platform).digest
+                document = media.parse_document(self._document(digest))
+            if not isinstance(document, ImageManifest):
+                raise Malformed("the archive has an index in an index")
+            manifest_digest, digest = digest, document.config.digest
+            data = self._document(digest)
+        config = media.parse_config(data)
+        missing = [diff_id for diff_id in config.diff_ids if diff_id not in self._layers]
+        if missing:
+            raise Malformed("the archive holds no layer of a digest that the configuration names", found=missing[0])
+        layers = tuple(self._layers[diff_id] for diff_id in config.diff_ids)
+        return Contents(name=name, config=config, config_digest=digest, digest=manifest_digest, layers=layers)
+
+    def _document(self, digest: str) -> bytes:
+        if digest not in self._documents:
+            raise Malformed("the archive does not hold all of the image", found=f"no {digest}")
+        return self._documents[digest]
+
+
+def _is_manifest(data: bytes) -> bool:
+    """Whether a document is a manifest or an index, not a configuration."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.get("schemaVersion") == 2 and "rootfs" not in found
+
+
+class _Content(io.RawIOBase):
+    """A member's content as a file."""
+
+    def __init__(self, pieces: Iterator[memoryview]) -> None:
+        self._pieces = pieces
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def peek(self) -> bytes:
+        """How it begins."""
+        start = b""
+        while len(start) < BLOCK and (piece := next(self._pieces, None)) is not None:
+            start += piece
+        self._rest = memoryview(start)
+        return start[:BLOCK]
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer)  # type: ignore[arg-type]
+        if not len(self._rest):
+            self._rest = next(self._pieces, memoryview(b""))
+        size = min(len(view), len(self._rest))
+        view[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size

@@ -1,0 +1,296 @@
+"""A layer of an image: unpacked in memory as it comes, each file hashed, nothing written to disk but Python modules.
+
+Source: OCI image specification 1.1, layer.md (changesets, whiteouts).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import tempfile
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any, BinaryIO
+
+import msgspec
+
+from envctl.errors import InvalidFile, ToolFailed
+from envctl.model.inventory import Entry, Kind
+from envctl.oci.tar import Malformed, Member, TarStream
+
+WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
+_PIECE = 2**20
+_MOST_ENTRIES = 4_000_000
+_WHOLE = 2**20
+_KINDS = {"folder": Kind.FOLDER, "device": Kind.DEVICE, "fifo": Kind.FIFO}
+
+Keep = Callable[[str, int], bool]
+"""Whether the content of the file at a path (without a slash at its start), of a size in bytes, is asked for."""
+
+
+class Layer(msgspec.Struct, kw_only=True):
+    """What one layer says.
+
+    Attributes:
+        diff_id: sha256 of its tar file, `sha256:<hex>`.
+        entries: path -> entry, in the order of the tar file. A hard link is the entry of the file that it names, or
+            stands in `hardlinks` (path -> path) where that file is in a lower layer.
+        whiteouts: paths that it takes away from the layers below. `opaque`: folders of which it takes away all.
+        texts: contents that were asked for.
+        packed: path -> offset and size in the pack.
+    """
+
+    diff_id: str
+    entries: dict[str, Entry]
+    hardlinks: dict[str, str]
+    whiteouts: tuple[str, ...]
+    opaque: tuple[str, ...]
+    texts: dict[str, bytes]
+    packed: dict[str, tuple[int, int]]
+
+
+class Pack:
+    """An unnamed temporary file, in which the contents lie that another process will read."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="envctl-")  # noqa: SIM115  # closed by close()
+        self._lock = threading.Lock()
+        self._end = 0
+
+    def add(self, data: bytes) -> tuple[int, int]:
+        """Keep the data; offset and size."""
+        with self._lock:
+            at, self._end = self._end, self._end + len(data)
+            self._file.write(data)
+        return at, len(data)
+
+    def fileno(self) -> int:
+        """The descriptor of the file, with all in it that was added."""
+        with self._lock:
+            self._file.flush()
+        return self._file.fileno()
+
+    def close(self) -> None:
+        """Remove it."""
+        self._file.close()
+
+
+def decompressed(stream: BinaryIO) -> Iterator[bytes]:
+    """The bytes of a compressed or plain stream, by what it begins with: gzip, zstd, or neither.
+
+    Raises:
+        Malformed: it is damaged.
+        ToolFailed: it is zstd, and the library for that is not installed.
+    """
+    start = stream.read(_PIECE)
+    while len(start) < 4 and (more := stream.read(_PIECE)):
+        start += more
+    if start.startswith(b"\x1f\x8b"):
+        return _inflated(stream, start, _gzip)
+    if start.startswith(b"\x28\xb5\x2f\xfd"):
+        return _inflated(stream, start, _zstd)
+    return _plain(stream, start)
+
+
+def _plain(stream: BinaryIO, piece: bytes) -> Iterator[bytes]:
+    while piece:
+        yield piece
+        piece = stream.read(_PIECE)
+
+
+def _inflated(stream: BinaryIO, piece: bytes, make: Callable[[], Any]) -> Iterator[bytes]:
+    """Each member or frame of the stream; what is left in the decompressor comes in pieces of bounded size."""
+    inflating = make()
+    while True:
+        try:
+            found = inflating.decompress(piece, _PIECE)
+        except (zlib.error, ValueError, EOFError, OSError, RuntimeError, _zstd_error()) as error:
+            raise Malformed("the compressed data is damaged", found=str(error)) from error
+        if found:
+            yield found
+        if inflating.eof:
+            piece = inflating.unused_data or stream.read(_PIECE)
+            if not piece.strip(b"\0"):
+                while piece := stream.read(_PIECE):
+                    if piece.strip(b"\0"):
+                        raise Malformed("something follows the end of the compressed data")
+                return
+            inflating = make()
+            continue
+        piece = getattr(inflating, "unconsumed_tail", b"")
+        if not piece and getattr(inflating, "needs_input", True) and (not found or len(found) < _PIECE):
+            piece = stream.read(_PIECE)
+            if not piece:
+                raise Malformed("the compressed data ends in the middle")
+
+
+def _gzip() -> Any:
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return zlib.decompressobj(31)
+    return isal_zlib.decompressobj(31)
+
+
+def _zstd() -> Any:
+    library = _zstd_library()
+    if library is None:
+        raise ToolFailed("a layer is compressed with zstd", hint="pip install 'envctl-ml[containers]'")
+    return library.ZstdDecompressor()
+
+
+def _zstd_library() -> Any:
+    try:
+        from compression import zstd  # type: ignore[import-not-found, unused-ignore]  # Python 3.14
+    except ImportError:
+        try:
+            from backports import zstd
+        except ImportError:
+            return None
+    return zstd
+
+
+def _zstd_error() -> type[BaseException]:
+    library = _zstd_library()
+    return ValueError if library is None else library.ZstdError
+
+
+class _Digest:
+    """sha256 of pieces, computed by a thread of its own while others parse."""
+
+    def __init__(self) -> None:
+        self._sum = hashlib.sha256()
+        self._pieces: queue.Queue[bytes | None] = queue.Queue(8)
+        self._thread = threading.Thread(target=self._work, name="envctl-diff-id", daemon=True)
+        self._thread.start()
+
+    def through(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            self._pieces.put(piece)
+            yield piece
+
+    def finish(self) -> str:
+        self._pieces.put(None)
+        self._thread.join()
+        return self._sum.hexdigest()
+
+    def _work(self) -> None:
+        while (piece := self._pieces.get()) is not None:
+            self._sum.update(piece)
+
+
+def read_layer(stream: BinaryIO, *, keep: Keep, pack: Pack | None = None, packs: Keep | None = None) -> Layer:
+    """Read one layer to its end.
+
+    Args:
+        keep: which contents are asked for. `packs`: which go to the pack.
+
+    Raises:
+        Malformed: it is damaged, or written in a way that readers understand differently.
+    """
+    digest = _Digest()
+    reading = _Reading(keep, pack, packs)
+    try:
+        pieces = digest.through(decompressed(stream))
+        tar = TarStream(pieces)
+        for member in tar:
+            reading.take(tar, member)
+        for _ in pieces:
+            """What follows the end counts for the digest."""
+    finally:
+        hexadecimal = digest.finish()
+    return Layer(
+        diff_id=f"sha256:{hexadecimal}",
+        entries=reading.entries,
+        hardlinks=reading.hardlinks,
+        whiteouts=tuple(reading.whiteouts),
+        opaque=tuple(reading.opaque),
+        texts=reading.texts,
+        packed=reading.packed,
+    )
+
+
+class _Reading:
+    def __init__(self, keep: Keep, pack: Pack | None, packs: Keep | None) -> None:
+        self._keep, self._pack, self._packs = keep, pack, packs
+        self.entries: dict[str, Entry] = {}
+        self.hardlinks: dict[str, str] = {}
+        self.whiteouts: list[str] = []
+        self.opaque: list[str] = []
+        self.texts: dict[str, bytes] = {}
+        self.packed: dict[str, tuple[int, int]] = {}
+
+    def take(self, tar: TarStream, member: Member) -> None:
+        path = member.path
+        folder, _, name = path.rpartition("/")
+        if name.startswith(WHITEOUT):
+            self._whiteout(folder, name)
+            return
+        if not path:  # the root itself
+            return
+        if member.kind == "file":
+            entry = self._file(tar, member)
+        elif member.kind == "hardlink":
+            self._hardlink(path, member)
+            return
+        elif member.kind == "link":
+            entry = Entry(Kind.LINK, 0o777, link=member.target)
+        else:
+            entry = Entry(_KINDS[member.kind], member.mode)
+        self._set(path, entry)
+
+    def _set(self, path: str, entry: Entry) -> None:
+        known = self.entries.get(path)
+        if known is not None and (known.kind is not Kind.FOLDER or entry.kind is not Kind.FOLDER):
+            raise Malformed("the layer has two files of one name", found=ascii(path)[:200])
+        if len(self.entries) >= _MOST_ENTRIES:
+            raise Malformed("the layer has too many files", found=f"more than {_MOST_ENTRIES:,}")
+        self.entries[path] = entry
+
+    def _whiteout(self, folder: str, name: str) -> None:
+        if name == OPAQUE:
+            self.opaque.append(folder)
+        elif not name.startswith(".wh..wh."):  # aufs's own notes hide nothing
+            hidden = name.removeprefix(WHITEOUT)
+            if hidden in ("", ".", ".."):
+                raise Malformed("the layer has a malformed whiteout", found=ascii(name))
+            self.whiteouts.append(f"{folder}/{hidden}" if folder else hidden)
+
+    def _file(self, tar: TarStream, member: Member) -> Entry:
+        path, size = member.path, member.size
+        packs = self._packs is not None and self._packs(path, size)
+        if packs or size <= _WHOLE or self._keep(path, size):
+            data = tar.content(member)
+            digest = hashlib.sha256(data).hexdigest()
+            if self._keep(path, size):
+                self.texts[path] = data
+            if packs and self._pack is not None:
+                self.packed[path] = self._pack.add(data)
+        else:
+            hashing = hashlib.sha256()
+            for piece in tar.pieces(member):
+                hashing.update(piece)
+            digest = hashing.hexdigest()
+        return Entry(Kind.FILE, member.mode, size, digest)
+
+    def _hardlink(self, path: str, member: Member) -> None:
+        target = "/".join(part for part in member.target.split("/") if part not in ("", "."))
+        entry = self.entries.get(target)
+        if entry is None:
+            if path in self.entries:
+                raise Malformed("the layer has two files of one name", found=ascii(path)[:200])
+            self.hardlinks[path] = target
+            return
+        if entry.kind is Kind.FOLDER:
+            raise Malformed("the layer has a hard link to a folder", found=ascii(path)[:200])
+        self._set(path, entry)
+        if target in self.texts and self._keep(path, entry.size):
+            self.texts[path] = self.texts[target]
+        if target in self.packed:
+            self.packed[path] = self.packed[target]
+
+
+def reading_of(error: InvalidFile, name: str) -> InvalidFile:
+    """The error with the layer's or file's name in it."""
+    return InvalidFile(error.what, file=name, found=error.found, expected=error.expected, hint=error.hint)
