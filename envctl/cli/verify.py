@@ -22,11 +22,17 @@ Examples:
     "--venv",
     metavar="DIR",
     shell_complete=complete.folders,
-    help="A virtual environment (default: the active one, else .venv).",
+    help="A virtual environment (default: the active one, else .venv); with an image, its place in there.",
 )
-@click.option("--image", metavar="REF", help="A container image: not in this version.")
-@click.option("--container", metavar="ID", help="A container: not in this version.")
-@click.option("--archive", metavar="FILE", help="An image in a file: not in this version.")
+@click.option("--image", metavar="REF", help="An image, of the engine here or else of its registry.")
+@click.option("--registry", is_flag=True, help="With --image: from its registry, whatever the engine here holds.")
+@click.option("--container", metavar="ID", help="A container, by its name or id.")
+@click.option(
+    "--archive",
+    metavar="FILE",
+    shell_complete=complete.files,
+    help="An image in a file or folder: `docker save`, OCI layout; FILE:TAG where it holds several.",
+)
 @click.option(
     "--from",
     "fetched",
@@ -51,6 +57,7 @@ def command(
     target: str | None,
     venv: str | None,
     image: str | None,
+    registry: bool,
     container: str | None,
     archive: str | None,
     fetched: str | None,
@@ -70,26 +77,38 @@ def command(
     Exit codes: 0 ok; 1 changed, or something that nothing vouches for; 7 nothing wrong was found, but not everything
     could be verified.
     """
-    for option, value in (("--image", image), ("--container", container), ("--archive", archive)):
-        if value is not None:
-            raise UsageError(
-                f"{option} cannot be verified yet",
-                found=value,
-                hint="this version verifies virtual environments: --venv",
-            )
-    from envctl.commands.verify import exit_code, verify
+    _check(image=image, registry=registry, container=container, archive=archive, accept_self=accept_self)
+    folder = None if fetched is None else settings.directory / fetched
+    if image or container or archive:
+        from envctl.commands.pictures import Place
+        from envctl.commands.verify import exit_code
+        from envctl.commands.verify_image import verify_image
 
-    with settings.working("reading the environment") as progress:
-        report = verify(
-            settings.directory,
-            target,
-            venv=None if venv is None else Path(venv),
-            fetched=None if fetched is None else settings.directory / fetched,
-            strict=strict,
-            accept_self=accept_self,
-            offline=offline,
-            step=lambda text: progress(text, 0, 0),
-        )
+        place = Place(image=image, container=container, archive=archive, registry=registry, prefix=venv)
+        with settings.working(f"finding {place.name}") as progress:
+            report = verify_image(
+                settings.directory,
+                target,
+                place,
+                fetched=folder,
+                strict=strict,
+                offline=offline,
+                step=lambda text: progress(text, 0, 0),
+            )
+    else:
+        from envctl.commands.verify import exit_code, verify
+
+        with settings.working("reading the environment") as progress:
+            report = verify(
+                settings.directory,
+                target,
+                venv=None if venv is None else Path(venv),
+                fetched=folder,
+                strict=strict,
+                accept_self=accept_self,
+                offline=offline,
+                step=lambda text: progress(text, 0, 0),
+            )
     if form == "json":
         from envctl.report.json import render as render_json
 
@@ -106,6 +125,24 @@ def command(
         write_atomically({settings.directory / output: (text + "\n").encode("utf-8", "surrogateescape")})
         settings.say(f"{report.verdict.value}: the report on {report.subject.name} is in {output}")
     return exit_code(report)
+
+
+def _check(*, image: str | None, registry: bool, container: str | None, archive: str | None, accept_self: bool) -> None:
+    """UsageError for options that exclude each other."""
+    given = [name for name, value in (("--image", image), ("--container", container), ("--archive", archive)) if value]
+    empty = [
+        name for name, value in (("--image", image), ("--container", container), ("--archive", archive)) if value == ""
+    ]
+    if empty:
+        raise UsageError(f"{empty[0]} is empty")
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} and {given[1]} exclude each other", hint="verify them one after the other")
+    if registry and image is None:
+        raise UsageError("--registry is for --image", hint="`envctl verify TARGET --image REF --registry`")
+    if accept_self and given:
+        raise UsageError(
+            f"--accept-self has no meaning with {given[0]}", hint="an image is read from outside; leave it out"
+        )
 
 
 def _show(settings: Settings, text: str) -> None:

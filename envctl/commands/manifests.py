@@ -15,6 +15,7 @@ from envctl.index.cache import ContentCache
 from envctl.model.inventory import Inventory
 from envctl.model.lockfile import Lockfile, Package, Wheel
 from envctl.model.manifest import Manifest
+from envctl.model.platform import Platform
 
 if TYPE_CHECKING:
     from envctl.system.http import Client
@@ -64,6 +65,20 @@ class ManifestSources:
             if found.lower().replace("_", "-") == name and rest.partition("-")[0] == version:
                 with contextlib.suppress(EnvctlError):
                     return read_file(path).manifest
+        return None
+
+    def build(self, platform: Platform) -> dict[str, str] | None:
+        """The files of the standalone Python that the lockfile pins: path -> sha256, or a link's target.
+
+        None where the lockfile pins none, or its archive is not at hand.
+        """
+        from envctl.commands.builds import files_of
+
+        pinned = self._lockfile.envctl.python.builds.get(str(platform))
+        if pinned is None:
+            return None
+        with contextlib.suppress(EnvctlError, OSError):
+            return files_of(pinned, folders=self._folders, offline=self._offline)
         return None
 
     def _cached(self, wheel: Wheel) -> Manifest | None:

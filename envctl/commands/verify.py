@@ -59,10 +59,10 @@ def verify(
     environ = os.environ if environ is None else environ
     step("reading the environment")
     try:
-        root, shown = _locate(project, venv, environ)
-        reading = Reading(Venv(root, environ, shown))
+        root, name = _locate(project, venv, environ)
+        reading = Reading(Venv(root, environ, name))
     except UsageError:
-        _lockfile(project, target)  # where the lockfile is missing too, that is said first
+        find(project, target)  # where the lockfile is missing too, that is said first
         raise
     with reading:
         # Other processes hash: what takes this one's time comes now.
@@ -70,13 +70,13 @@ def verify(
         from envctl.verify.compare import compare
         from envctl.verify.listing import prepare
 
-        place, lockfile = _lockfile(project, target)
+        place, lockfile = find(project, target)
         platform = _platform(lockfile)
         try:
             prepared = prepare(lockfile, platform, reading.draft())
         except ValueError as error:
             raise InvalidFile(
-                "the lockfile contradicts itself", file=_shown(project, place), found=str(error)
+                "the lockfile contradicts itself", file=shown(project, place), found=str(error)
             ) from error
         inventory = reading.finish()
     step("comparing")
@@ -98,9 +98,9 @@ def verify(
         scope=found.scope,
         target=lockfile.target,
         platform=str(platform),
-        subject=Subject(kind="venv", name=shown),
+        subject=Subject(kind="venv", name=name),
         lock=LockReference(
-            file=_shown(project, place), digest="sha256:" + hashlib.sha256(read_bytes(place)).hexdigest()
+            file=shown(project, place), digest="sha256:" + hashlib.sha256(read_bytes(place)).hexdigest()
         ),
         package_set=found.package_set,
         findings=found.findings,
@@ -126,7 +126,8 @@ def _platform(lockfile: Lockfile) -> Platform:
     return platform
 
 
-def _lockfile(project: Path, target: str | None) -> tuple[Path, Lockfile]:
+def find(project: Path, target: str | None) -> tuple[Path, Lockfile]:
+    """The lockfile of a target; of the only one that is locked where none is named."""
     from envctl.commands.locate import find_lockfile, locked_targets
 
     if target is not None:
@@ -147,11 +148,11 @@ def _locate(project: Path, venv: Path | None, environ: Mapping[str, str]) -> tup
         return project / venv, str(venv)
     active = environ.get("VIRTUAL_ENV")
     if active:
-        return Path(active), _shown(project, Path(active))
+        return Path(active), shown(project, Path(active))
     if (project / _VENV).exists():
         return project / _VENV, str(_VENV)
     if sys.prefix != sys.base_prefix:
-        return Path(sys.prefix), _shown(project, Path(sys.prefix))
+        return Path(sys.prefix), shown(project, Path(sys.prefix))
     raise UsageError(
         "there is no virtual environment here",
         expected=f"an active one, {_VENV} in the project folder, or --venv DIR",
@@ -159,7 +160,7 @@ def _locate(project: Path, venv: Path | None, environ: Mapping[str, str]) -> tup
     )
 
 
-def _shown(project: Path, path: Path) -> str:
+def shown(project: Path, path: Path) -> str:
     """A path as the user knows it: relative to the project folder where it lies in it."""
     # links stay as they are: the user named them
     folder, place = os.path.abspath(project), os.path.abspath(path)  # noqa: PTH100

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from envctl.inventory import recompiler
+from envctl.inventory.interpreter import Compiler
 from envctl.inventory.workers import Workers, processors
-from envctl.model.inventory import Bytecode
+from envctl.model.inventory import Bytecode, Entry, Interpreter, Kind
 
 _BATCH = 8
 _MOST_WORKERS = 16
 _ATTEMPTS = 3
+_CACHED = re.compile(r"(?P<stem>.+)\.(?P<tag>(?:cpython|pypy|graalpy)-?\d+t?)(?:\.opt-(?P<level>[12]))?\.pyc")
 
 
 class Task(msgspec.Struct, frozen=True, gc=False):
@@ -32,29 +35,34 @@ class Task(msgspec.Struct, frozen=True, gc=False):
         return b"".join(part + b"\0" for part in parts)
 
 
-def recompile(tasks: Sequence[Task], interpreter: str, *, workers: int | None = None) -> dict[bytes, Bytecode]:
+def recompile(
+    tasks: Sequence[Task], interpreter: str, *, workers: int | None = None, pass_fds: Sequence[int] = ()
+) -> dict[bytes, Bytecode]:
     """How each task's `.pyc` compares, by its path; UNKNOWN where no process survived the comparison.
 
-    `interpreter` is the one that compiles; it must be of the version that the bytecode is for.
+    `interpreter` is the one that compiles; it must be of the version that the bytecode is for. `pass_fds` are the
+    descriptors in which tasks' places lie.
     """
     ordered = sorted(tasks, key=lambda task: task.size, reverse=True)
     if workers is None:
         workers = max(1, min(processors(), _MOST_WORKERS, len(ordered) // _BATCH))
-    found = _round(ordered, interpreter, workers, _BATCH)
+    found = _round(ordered, interpreter, workers, _BATCH, pass_fds)
     for _ in range(_ATTEMPTS):
         left = [task for task in ordered if task.pyc not in found]
         if not left:
             break
         # A process died, and with it what it had taken: again, one task at a time.
-        again = _round(left, interpreter, min(workers, len(left)), 1)
+        again = _round(left, interpreter, min(workers, len(left)), 1, pass_fds)
         found.update(again)
         if len(again) == 0:
             break
     return {task.pyc: found.get(task.pyc, Bytecode.UNKNOWN) for task in ordered}
 
 
-def _round(tasks: Sequence[Task], interpreter: str, workers: int, size: int) -> dict[bytes, Bytecode]:
-    with Workers(Path(recompiler.__file__), workers, interpreter=interpreter) as running:
+def _round(
+    tasks: Sequence[Task], interpreter: str, workers: int, size: int, pass_fds: Sequence[int]
+) -> dict[bytes, Bytecode]:
+    with Workers(Path(recompiler.__file__), workers, interpreter=interpreter, pass_fds=pass_fds) as running:
         running.give(b"".join(task.fields() for task in tasks[at : at + size]) for at in range(0, len(tasks), size))
         output = b"".join(running.answers())
     known = {status.value: status for status in Bytecode}
@@ -66,4 +74,53 @@ def _round(tasks: Sequence[Task], interpreter: str, workers: int, size: int) -> 
             at = int(batch) * size + int(task)
             if int(task) < size and at < len(tasks):
                 found[tasks[at].pyc] = known[status]
+    return found
+
+
+def judge(
+    entries: Mapping[str, Entry],
+    interpreter: Interpreter,
+    compilers: Iterable[Compiler],
+    place: Callable[[str, Entry], bytes | None],
+    *,
+    pass_fds: Sequence[int] = (),
+) -> dict[str, Bytecode]:
+    """How each `.pyc` in a `__pycache__` folder compares with its source.
+
+    Args:
+        place: where the content of an entry can be read, as `Task` names it; None where it cannot.
+    """
+    minor = interpreter.minor
+    tag = f"{interpreter.implementation or 'cpython'}-{minor[0]}{minor[1]}" if minor else None
+    found: dict[str, Bytecode] = {}
+    tasks: dict[str, Task] = {}
+    for path, entry in entries.items():
+        folder, _, name = path.rpartition("/")
+        if entry.kind is not Kind.FILE or not name.endswith(".pyc") or not f"/{folder}".endswith("/__pycache__"):
+            continue
+        match = _CACHED.fullmatch(name)
+        source = folder[: -len("__pycache__")] + (match["stem"] if match else "") + ".py"
+        origin = entries.get(source)
+        if match is None:
+            found[path] = Bytecode.FOREIGN
+        elif tag is not None and match["tag"] != tag:
+            found[path] = Bytecode.OTHER_PYTHON
+        elif origin is None or origin.kind not in (Kind.FILE, Kind.LINK):
+            found[path] = Bytecode.SOURCELESS
+        elif entry.sha256 is None or origin.sha256 is None:
+            found[path] = Bytecode.UNREADABLE
+        else:
+            found[path] = Bytecode.UNKNOWN
+            here, there = place(path, entry), place(source, origin)
+            size, level = origin.size or entry.size, int(match["level"] or 0)
+            if here is not None and there is not None:
+                tasks[path] = Task(here, there, entry.sha256, origin.sha256, size, level)
+    for compiler in compilers:
+        # Another patch release may compile differently: equal under any trusted compiler is equal.
+        left = [task for path, task in tasks.items() if found[path] in (Bytecode.UNKNOWN, Bytecode.FOREIGN)]
+        results = recompile(left, compiler.executable, pass_fds=pass_fds) if left else {}
+        for path, task in tasks.items():
+            result = results.get(task.pyc)
+            if result is not None and not (result is Bytecode.UNKNOWN and found[path] is Bytecode.FOREIGN):
+                found[path] = result
     return found

@@ -93,6 +93,21 @@ def inspect(root: Path, config: Mapping[str, str], *, copied: bool) -> tuple[Int
     return interpreter, tuple(compilers)
 
 
+def compilers_for(interpreter: Interpreter) -> tuple[Compiler, ...]:
+    """Interpreters of this machine that may compile for one of another file system: of the same minor version."""
+    if interpreter.minor is None or interpreter.implementation not in (None, "cpython"):
+        return ()
+    if sys.implementation.name == "cpython" and interpreter.minor == sys.version_info[:2]:
+        return (Compiler(own_interpreter(), "{}.{}.{}".format(*sys.version_info), MAGIC_NUMBER),)
+    from envctl.system import pythons
+
+    found = pythons.installed("{}.{}".format(*interpreter.minor))
+    if found is None:
+        return ()
+    asked = _ask(Path("/nonexistent"), [str(found.path)])
+    return () if asked is None else (asked[0],)
+
+
 def _claimed(config: Mapping[str, str]) -> str | None:
     for key in ("version", "version_info", "python-version"):
         match = _VERSION.match(config.get(key, ""))

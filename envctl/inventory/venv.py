@@ -13,16 +13,17 @@ from types import TracebackType
 import msgspec
 
 from envctl.errors import UsageError
-from envctl.inventory.bytecode import Task, recompile
+from envctl.inventory.bytecode import judge
 from envctl.inventory.hashing import Hashing
 from envctl.inventory.interpreter import Compiler, inspect, read_config
-from envctl.model.inventory import Bytecode, Entry, Interpreter, Inventory, Kind, Problem
+from envctl.model.inventory import Entry, Interpreter, Inventory, Kind, Problem
 
 # What of the calling process changes from where the interpreter or the loader takes code.
 VARIABLES = (
     "PYTHONPATH",
     "PYTHONHOME",
     "PYTHONPLATLIBDIR",
+    "PYTHONUSERBASE",
     "PYTHONPYCACHEPREFIX",
     "PYTHONSTARTUP",
     "LD_PRELOAD",
@@ -38,7 +39,6 @@ _TEXT = 64 * 2**20
 _SCRIPT = 256 * 2**10
 _SITE = re.compile(r"lib/python(\d+\.\d+)t?/site-packages")
 _NOTES = ("RECORD", "INSTALLER", "direct_url.json", "entry_points.txt")
-_CACHED = re.compile(r"(?P<stem>.+)\.(?P<tag>(?:cpython|pypy|graalpy)-?\d+t?)(?:\.opt-(?P<level>[12]))?\.pyc")
 _PYTHON = re.compile(r"bin/(?:python|pythonw|pypy|graalpy)[\d.]*t?")
 
 
@@ -136,9 +136,12 @@ class Reading:
             draft,
             entries=entries,
             texts=texts,
-            bytecode=_bytecode(self._root, entries, draft.interpreter, self._compilers),
+            bytecode=judge(entries, draft.interpreter, self._compilers, self._place),
             problems=tuple(sorted(problems, key=lambda problem: problem.path)),
         )
+
+    def _place(self, path: str, entry: Entry) -> bytes:
+        return os.fsencode(entry.real or f"{self._root}/{path}")
 
 
 class _Tree(msgspec.Struct):
@@ -262,46 +265,6 @@ def _site(entries: Mapping[str, Entry], interpreter: Interpreter) -> str | None:
             found[match[1]] = path
     wanted = ".".join((interpreter.version or "").split(".")[:2])
     return found.get(wanted) or (next(iter(found.values())) if len(found) == 1 else None)
-
-
-def _bytecode(
-    root: str, entries: Mapping[str, Entry], interpreter: Interpreter, compilers: Iterable[Compiler]
-) -> dict[str, Bytecode]:
-    """How each `.pyc` in a `__pycache__` folder compares with its source."""
-    minor = interpreter.minor
-    tag = f"{interpreter.implementation or 'cpython'}-{minor[0]}{minor[1]}" if minor else None
-    found: dict[str, Bytecode] = {}
-    tasks: dict[str, Task] = {}
-    for path, entry in entries.items():
-        folder, _, name = path.rpartition("/")
-        if entry.kind is not Kind.FILE or not name.endswith(".pyc") or not f"/{folder}".endswith("/__pycache__"):
-            continue
-        match = _CACHED.fullmatch(name)
-        source = folder[: -len("__pycache__")] + (match["stem"] if match else "") + ".py"
-        origin = entries.get(source)
-        if match is None:
-            found[path] = Bytecode.FOREIGN
-        elif tag is not None and match["tag"] != tag:
-            found[path] = Bytecode.OTHER_PYTHON
-        elif origin is None or origin.kind not in (Kind.FILE, Kind.LINK):
-            found[path] = Bytecode.SOURCELESS
-        elif entry.sha256 is None or origin.sha256 is None:
-            found[path] = Bytecode.UNREADABLE
-        else:
-            found[path] = Bytecode.UNKNOWN
-            place = os.fsencode(f"{root}/{path}")
-            where = os.fsencode(origin.real or f"{root}/{source}")
-            size, level = origin.size or entry.size, int(match["level"] or 0)
-            tasks[path] = Task(place, where, entry.sha256, origin.sha256, size, level)
-    for compiler in compilers:
-        # Another patch release may compile differently: equal under any trusted compiler is equal.
-        left = [task for path, task in tasks.items() if found[path] in (Bytecode.UNKNOWN, Bytecode.FOREIGN)]
-        results = recompile(left, compiler.executable) if left else {}
-        for path, task in tasks.items():
-            result = results.get(task.pyc)
-            if result is not None and not (result is Bytecode.UNKNOWN and found[path] is Bytecode.FOREIGN):
-                found[path] = result
-    return found
 
 
 def _mounts(real_root: str) -> Iterator[str]:

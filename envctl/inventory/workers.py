@@ -48,7 +48,13 @@ class Workers:
     """
 
     def __init__(
-        self, script: Path, count: int, *, arguments: Sequence[str] = (), interpreter: str | None = None
+        self,
+        script: Path,
+        count: int,
+        *,
+        arguments: Sequence[str] = (),
+        interpreter: str | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self._files = [tempfile.TemporaryFile() for _ in range(3)]  # noqa: SIM115  # closed with the workers
         self._listing, self._tokens, self._answers = (file.fileno() for file in self._files)
@@ -61,7 +67,7 @@ class Workers:
                     subprocess.Popen(
                         [*own, str(script), *arguments],
                         env=clean_environment(),
-                        pass_fds=(self._listing, self._tokens),
+                        pass_fds=(self._listing, self._tokens, *pass_fds),
                         stdin=subprocess.PIPE,
                         stdout=self._answers,
                         stderr=subprocess.DEVNULL,

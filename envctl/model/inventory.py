@@ -107,6 +107,8 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
         bytecode: path of each `.pyc` in a `__pycache__` folder -> how it compares.
         mounts: places below the prefix where another file system is mounted.
         variables: variables of the calling process that change what is imported or loaded.
+        venv: whether it is a virtual environment; else it is an installed interpreter's own, without pyvenv.cfg.
+        anchored: paths for which the layers of the pinned base image vouch; none on a machine.
     """
 
     root: str
@@ -121,6 +123,8 @@ class Inventory(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[Problem, ...] = ()
     mounts: tuple[str, ...] = ()
     variables: Mapping[str, str] = {}
+    venv: bool = True
+    anchored: frozenset[str] = frozenset()
 
     def measure(self) -> tuple[int, int]:
         """How many regular files there are, and their bytes."""

@@ -160,11 +160,15 @@ class Project(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     editable: bool = True
 
 
-class LockedIndex(msgspec.Struct, frozen=True, kw_only=True):
-    """An index that the profile names: its name finds credentials in the environment, its url those of netrc."""
+class LockedIndex(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An index that the profile names: its name finds credentials in the environment, its url those of netrc.
+
+    `default`: it stands in place of the default one, because it names no packages.
+    """
 
     name: str
     url: str
+    default: bool = False
 
 
 class Envctl(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):

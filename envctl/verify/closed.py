@@ -6,7 +6,7 @@ import posixpath
 
 from envctl.model.inventory import Entry, Kind
 from envctl.verify.makers import OWNER
-from envctl.verify.world import NOBODY, World
+from envctl.verify.world import BASE, NOBODY, World
 
 _CODE = (
     ".py",
@@ -68,7 +68,7 @@ def _odd(world: World) -> tuple[_Entries, _Entries, _Entries]:
 def _check_problems(world: World) -> None:
     for problem in world.inventory.problems:
         owner = world.owners.get(problem.path)
-        package = None if owner in (OWNER, NOBODY) else owner
+        package = None if owner in (OWNER, NOBODY, BASE) else owner
         world.own(problem.path, NOBODY)
         world.report("unreadable", problem.reason, package=package, path=problem.path)
 
@@ -78,7 +78,7 @@ def _check_links(world: World, links: _Entries) -> None:
     linked: list[str] = []
     for path, entry in links:
         owner = world.owners.get(path)
-        if owner == OWNER:
+        if owner in (OWNER, BASE):
             continue
         inside = entry.real is not None and entry.real.startswith(world.inventory.real_root + "/")
         if owner is not None and entry.sha256 is not None and not inside:
@@ -98,6 +98,8 @@ def _check_links(world: World, links: _Entries) -> None:
 def _check_permissions(world: World, risky: _Entries) -> None:
     writable = []
     for path, entry in risky:
+        if world.owners.get(path) == BASE:
+            continue
         if entry.kind is Kind.FILE and entry.mode & _SET_ID:
             world.report("setuid", f"has mode {entry.mode:04o}", path=path, found=f"{entry.mode:04o}")
         if _anyone_may_write(entry) and not _is_lock(path, entry):

@@ -7,14 +7,28 @@ from pathlib import Path
 
 from envctl.model.codes import verdict_of
 from envctl.model.finding import Counts, Finding, PackageSet, Severity, Verdict, Verification
-from envctl.model.inventory import Inventory
+from envctl.model.image import Picture
+from envctl.model.inventory import Interpreter, Inventory
 from envctl.model.lockfile import Lockfile
 from envctl.model.manifest import environment_digest
 from envctl.model.platform import Platform
-from envctl.verify import bytecode, closed, contents, hooks, interpreter, makers, packages, project
+from envctl.verify import (
+    base,
+    bytecode,
+    closed,
+    contents,
+    hooks,
+    interpreter,
+    makers,
+    packages,
+    project,
+    rootfs,
+    settings,
+)
 from envctl.verify.listing import Listing, unlocked
 from envctl.verify.packages import Installed
-from envctl.verify.world import Manifests, Seeds, World
+from envctl.verify.rootfs import Builds
+from envctl.verify.world import BASE, Manifests, Seeds, World
 
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 _VERDICTS = (Verdict.CHANGED, Verdict.UNTRUSTED, Verdict.UNVERIFIABLE, Verdict.OK)
@@ -30,6 +44,9 @@ def compare(
     project_folder: Path | None = None,
     known_as: Sequence[str] = (),
     prepared: Mapping[str, Listing] | None = None,
+    picture: Picture | None = None,
+    build: Builds | None = None,
+    lock_digest: str | None = None,
     strict: bool = False,
 ) -> Verification:
     """Compare. Nothing is read or run; the two functions answer from what the caller has.
@@ -40,13 +57,16 @@ def compare(
         project_folder: absolute folder of the team's own package, for its editable install.
         known_as: further prefixes under which the environment is used.
         prepared: what `envctl.verify.listing.prepare` made of a draft of the inventory, for speed.
+        picture: the image or container that the environment is in; None on a machine.
+        build: the files of the standalone Python that the lockfile pins; None where it was not at hand.
+        lock_digest: `sha256:<hex>` of the lockfile's bytes, for what an image says of it.
         strict: warnings count as errors.
 
     Raises:
         ValueError: the lockfile has not exactly one wheel for a package on this platform.
     """
     pairs = lockfile.select(platform)
-    world = World(lockfile, platform, inventory, known_as, prepared)
+    world = World(lockfile, platform, inventory, known_as, prepared=prepared, picture=picture, lock_digest=lock_digest)
     split = packages.split(world, pairs)
     found = [
         (pairing.package.name, pairing.package.version, contents.check(world, pairing, manifests))
@@ -60,7 +80,12 @@ def compare(
         digest = contents.found_digest(world, pairing.installed, pairing.wheel.name)
         found.append((pairing.package.name, pairing.installed.version, digest))
         packages.claim(world, pairing.installed)
+    for path in inventory.anchored:
+        world.own(path, BASE)
     for item in split.extra:
+        if f"{item.folder}/RECORD" in inventory.anchored:
+            allowed.add(item.name)  # the base image's own, which its layers vouch for file by file
+            continue
         if _is_seed(world, item, seeds):
             allowed.add(item.name)
             continue
@@ -70,6 +95,10 @@ def compare(
         allowed.add(split.project.name)
     hooks.check(world, frozenset(allowed))
     bytecode.check(world)
+    if picture is not None:
+        rootfs.check(world, picture, build)
+        settings.check(world, picture)
+        base.check(world, picture)
     closed.check(world)
     findings = _sorted(world.findings)
     files, count = inventory.measure()
@@ -79,6 +108,39 @@ def compare(
         package_set=PackageSet(expected=lockfile.envctl.package_set[str(platform)], found=environment_digest(found)),
         findings=findings,
         counts=Counts(packages=len(split.locked) + len(split.other) + len(split.extra), files=files, bytes=count),
+    )
+
+
+def absent(
+    lockfile: Lockfile, platform: Platform | None, picture: Picture, *, lock_digest: str, strict: bool = False
+) -> Verification:
+    """The verification of an image in which there is no environment to compare, or none for a locked platform."""
+    first = next(iter(lockfile.envctl.package_set.values()))
+    inventory = Inventory(
+        root="/", real_root="/", interpreter=Interpreter(), site=None, config={}, entries={}, texts={}
+    )
+    world = World(lockfile, platform or lockfile.platforms()[0], inventory, picture=picture, lock_digest=lock_digest)
+    if platform is None:
+        locked = ", ".join(lockfile.envctl.platforms)
+        message = f"is for {picture.platform}, locked is {locked}"
+        world.report("platform-other", message, expected=locked, found=picture.platform)
+    else:
+        python = picture.environment.executable if picture.environment is not None else None
+        what = "there is no Python in it" if python is None else f"/{python} has no place for packages"
+        world.report("environment-missing", what)
+        base.check(world, picture)
+        settings.check(world, picture)
+        rootfs.check(world, picture, None)
+    findings = _sorted(world.findings)
+    return Verification(
+        verdict=verdict_of(findings, strict=strict),
+        scope=("platform",) if platform is None else ("packages", "image-settings"),
+        package_set=PackageSet(
+            expected=first if platform is None else lockfile.envctl.package_set[str(platform)],
+            found=environment_digest([]),
+        ),
+        findings=findings,
+        counts=Counts(packages=0, files=0, bytes=0),
     )
 
 
@@ -110,6 +172,13 @@ def _scope(world: World) -> tuple[str, ...]:
     scope = ["packages", "files", "scripts", "startup-hooks", "configuration", "environment"]
     if not any(finding.name == "bytecode-unverified" for finding in world.findings):
         scope.insert(4, "bytecode")
+    names = {finding.name for finding in world.findings}
+    if world.picture is not None:
+        scope.append("image-settings")
+        if world.picture.root is not None and not names & {"base-changed", "base-unverified"}:
+            scope.append("base")
+            if "interpreter-unverified" not in names:
+                scope.append("interpreter")
     return tuple(scope)
 
 

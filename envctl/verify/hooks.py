@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from envctl.model.inventory import Entry, Kind
 from envctl.verify.makers import OWNER
-from envctl.verify.world import NOBODY, World, printable
+from envctl.verify.world import BASE, NOBODY, World, printable
 
 _CUSTOMIZE = re.compile(r"(?:sitecustomize|usercustomize)(?:/__init__)?(?:\.[^/]+)?\.(?:py|pyc|so)")
 _ENDINGS = (".pth", ".py", ".pyc", ".so")
@@ -34,7 +34,7 @@ def check(world: World, allowed: frozenset[str]) -> None:
     for path, entry in sorted(_hooks(world), key=lambda item: item[0]):
         name = path.removeprefix(world.site)
         owner = world.owners.get(path)
-        if owner == OWNER or owner in allowed:
+        if owner in (OWNER, BASE) or owner in allowed:
             continue
         digest = entry.sha256
         if owner not in locked or digest is None:

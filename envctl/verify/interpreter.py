@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import re
 
+from envctl.model.finding import Severity
 from envctl.model.inventory import Kind
 from envctl.verify.makers import OWNER
 from envctl.verify.world import World
@@ -20,21 +21,32 @@ _KEYS = frozenset(
         *("virtualenv", "base-prefix", "base-exec-prefix", "base-executable", "python-version"),  # virtualenv
     )
 )
-_ERRORS = ("PYTHONPATH", "PYTHONHOME", "PYTHONPLATLIBDIR", "LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")
-_WARNINGS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPYCACHEPREFIX")
+ERRORS = (
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONPLATLIBDIR",
+    "LD_PRELOAD",
+    "LD_AUDIT",
+    "DYLD_INSERT_LIBRARIES",
+)
+WARNINGS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE")
 _PYTHON = re.compile(r"bin/python(?:3(?:\.\d+t?)?)?")
 
 
 def check(world: World) -> None:
     """Report another interpreter, odd configuration, and variables that change imports or loading."""
     _check_version(world)
-    _check_config(world)
-    _check_links(world)
-    for name in _ERRORS:
-        if name in world.inventory.variables:
+    if world.inventory.venv:
+        _check_config(world)
+        _check_links(world)
+    image = world.lockfile.envctl.image if world.picture is not None else None
+    locked = {} if image is None else image.env
+    for name, value in world.inventory.variables.items():
+        if locked.get(name) == value:
+            continue  # the profile says it, and was reviewed
+        if name in ERRORS:
             _variable(world, "import-variable", name)
-    for name in _WARNINGS:
-        if name in world.inventory.variables:
+        elif name in WARNINGS:
             _variable(world, "library-variable", name)
 
 
@@ -64,7 +76,10 @@ def _check_version(world: World) -> None:
         name = "python-patch"
     else:
         return
-    world.report(name, f"Python {found}, {locked.version} is locked", expected=locked.version, found=found)
+    severity = Severity.ERROR if world.picture is not None else None  # an image has its own Python
+    world.report(
+        name, f"Python {found}, {locked.version} is locked", severity=severity, expected=locked.version, found=found
+    )
 
 
 def _check_config(world: World) -> None:
@@ -83,7 +98,9 @@ def _check_config(world: World) -> None:
         world.report("config-changed", "home in pyvenv.cfg is no absolute path", path=path, found=found)
     elif not inventory.interpreter.executables:
         world.report("config-changed", f"home in pyvenv.cfg holds no interpreter: {home}", path=path, found=home)
-    if config.get("include-system-site-packages", "false").lower() != "false":
+    image = world.lockfile.envctl.image if world.picture is not None else None
+    shared = image is not None and bool(image.provides)  # then the base image's packages are meant, and anchored there
+    if config.get("include-system-site-packages", "false").lower() != "false" and not shared:
         world.report("system-site-packages", "packages outside of the environment can be imported", path=path)
     for key in sorted(config.keys() - _KEYS):
         world.report("config-key", f"pyvenv.cfg has the unknown key {key}", path=path)

@@ -49,6 +49,9 @@ def editable_from(world: World, item: Installed) -> str | None:
 def _check_own(world: World, item: Installed, folder: str | None) -> None:
     project = world.lockfile.envctl.project
     place = editable_from(world, item)
+    if place is None and world.picture is not None:
+        claim(world, item)  # in an image it is a wheel, built from the project; scope leaves it out
+        return
     if place is None:
         if project is not None and not project.editable:
             count = claim(world, item)

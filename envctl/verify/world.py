@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from envctl.model.codes import named
 from envctl.model.finding import Finding, Severity
+from envctl.model.image import Picture
 from envctl.model.inventory import Entry, Inventory, Kind
 from envctl.model.lockfile import Lockfile, Package, Wheel
 from envctl.model.manifest import BIN, INCLUDE, PREFIX, SITE, Manifest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Manifests = Callable[[Package, Wheel], Manifest | None]
 Seeds = Callable[[str, str], Manifest | None]
 
+BASE = "-base"  # owns what the layers of the pinned base image vouch for; no distribution has that name
 NOBODY = "-"  # owns what was reported already; no distribution has that name
 _INCLUDES = re.compile(r"(include/site/python\d+\.\d+/)([^/]+)/")
 
@@ -33,6 +35,8 @@ class World:
     Args:
         known_as: further prefixes under which the environment is used: scripts may name any of them.
         prepared: listings that were made already, by the folder of the package's metadata.
+        picture: the image or container that the environment is in; None on a machine.
+        lock_digest: `sha256:<hex>` of the lockfile's bytes.
 
     Attributes:
         top: what lies directly in the site directory. `programs`: everything in `bin`.
@@ -45,9 +49,13 @@ class World:
         platform: Platform,
         inventory: Inventory,
         known_as: Sequence[str] = (),
+        *,
         prepared: Mapping[str, Listing] | None = None,
+        picture: Picture | None = None,
+        lock_digest: str | None = None,
     ) -> None:
         self.lockfile, self.platform, self.inventory = lockfile, platform, inventory
+        self.picture, self.lock_digest = picture, lock_digest
         self.prefixes = tuple(dict.fromkeys((inventory.root, inventory.real_root, *known_as)))
         self.site = (inventory.site or "lib/python/site-packages") + "/"
         self.starters = starters(self.prefixes, inventory.interpreter.minor)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envctl.model.codes import files, interpreter, packages, startup, unverified
+from envctl.model.codes import files, image, interpreter, packages, startup, unverified
 from envctl.model.codes.kind import Code
 from envctl.model.finding import Finding, Severity, Verdict
 
 __all__ = ["CODES", "Code", "named", "verdict_of"]
 
 CODES: dict[str, Code] = {
-    code.code: code for room in (packages, files, interpreter, startup, unverified) for code in room.CODES
+    code.code: code for room in (packages, files, interpreter, startup, image, unverified) for code in room.CODES
 }
 
 

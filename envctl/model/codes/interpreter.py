@@ -106,4 +106,34 @@ CODES = (
         ),
         action="Unset it where it is not needed; common on clusters, where modules set it.",
     ),
+    Code(
+        code="ENV310",
+        name="environment-missing",
+        severity=ERROR,
+        asks=CHANGED,
+        title="There is no Python environment in the image",
+        meaning="No interpreter is found by the image's PATH, or the one that is found has no place for packages.",
+        action="See what the image is: a base without Python, a distroless image, another stage of the Dockerfile.",
+    ),
+    Code(
+        code="ENV311",
+        name="environment-other",
+        severity=WARNING,
+        asks=UNTRUSTED,
+        title="The image has a further environment, which was not verified",
+        meaning="Another folder holds installed packages that the base image did not bring.",
+        action="Verify it by itself (`--venv DIR` names it), or remove it from the image.",
+    ),
+    Code(
+        code="ENV312",
+        name="module-shadowed",
+        severity=ERROR,
+        asks=UNTRUSTED,
+        title="A file of the application hides a locked module",
+        meaning=(
+            "Python looks for modules in the working folder, in a script's folder and in PYTHONPATH before it looks in"
+            " the environment, so the locked module would never be loaded."
+        ),
+        action="Rename the file, or move it into a package.",
+    ),
 )

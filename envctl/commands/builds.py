@@ -1,0 +1,74 @@
+"""The files of a python-build-standalone archive, which its sha256 in the lockfile vouches for."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from envctl.errors import EnvctlError, IndexFailed
+from envctl.model.inventory import Kind
+from envctl.model.lockfile import Standalone
+from envctl.oci.layers import read_layer
+from envctl.system.files import cache_dir
+
+_TOP = "python/"
+_LIMIT = 2**31
+
+
+def files_of(build: Standalone, *, folders: Iterable[Path], offline: bool) -> dict[str, str] | None:
+    """Path below the build's folder -> sha256 of the file, or what a link leads to; None where it is not at hand.
+
+    Raises:
+        IndexFailed: its address answers with something else.
+        InvalidFile: the archive is none.
+    """
+    name = build.url.partition("#")[0].partition("?")[0].rpartition("/")[2]
+    for folder in folders:
+        for place in (folder / name, folder / "python" / name):
+            if place.is_file():
+                with place.open("rb") as file:
+                    return _listed(file, build)
+    kept = cache_dir("builds") / build.sha256
+    with contextlib.suppress(OSError, EnvctlError), kept.open("rb") as file:
+        return _listed(file, build)
+    if offline:
+        return None
+    from envctl.system.http import Client
+
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    part = kept.with_name(f"{kept.name}.{os.getpid()}")
+    try:
+        with Client() as client, part.open("w+b") as file:
+            client.stream_to(build.url, file, limit=_LIMIT)
+            found = _listed(file, build)
+        part.replace(kept)
+    finally:
+        part.unlink(missing_ok=True)
+    return found
+
+
+def _listed(file: BinaryIO, build: Standalone) -> dict[str, str]:
+    file.seek(0)
+    found = _digest(file)
+    if found != build.sha256:
+        raise IndexFailed(
+            "is not the locked build of Python", file=build.url, found=f"sha256:{found}", expected=build.sha256
+        )
+    file.seek(0)
+    layer = read_layer(file, keep=lambda _path, _size: False)
+    return {
+        path.removeprefix(_TOP): entry.sha256 or entry.link or ""
+        for path, entry in layer.entries.items()
+        if path.startswith(_TOP) and entry.kind in (Kind.FILE, Kind.LINK)
+    }
+
+
+def _digest(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while piece := file.read(2**20):
+        digest.update(piece)
+    return digest.hexdigest()

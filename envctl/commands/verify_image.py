@@ -1,0 +1,150 @@
+"""Verify an image, a container or an archive against its lockfile: the Python API of `envctl verify --image`."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from envctl.commands.manifests import ManifestSources
+from envctl.commands.pictures import Opened, Place, Sources, taken
+from envctl.commands.verify import find, shown
+from envctl.errors import InvalidFile
+from envctl.model.finding import LockReference, Report, Subject, Verification
+from envctl.model.image import Picture
+from envctl.model.lockfile import Lockfile
+from envctl.model.platform import Platform
+from envctl.system.files import read_bytes
+
+
+def verify_image(
+    project: Path,
+    target: str | None,
+    place: Place,
+    *,
+    fetched: Path | None = None,
+    strict: bool = False,
+    offline: bool = False,
+    environ: Mapping[str, str] | None = None,
+    step: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Read an image from outside, hash what is installed in it, and compare. Nothing of it is run.
+
+    Args:
+        target: as users type it, or the path of a lockfile; None: the only one that is locked.
+        fetched: a folder that `envctl fetch` filled.
+        strict: warnings count as errors.
+        offline: ask no registry and no index.
+        environ: where the engine, logins and certificates are found; None: this process's.
+        step: told what is being done.
+
+    Raises:
+        UsageError: there is no such container, or the reference is none.
+        InvalidFile: the lockfile is missing or invalid, or the image is damaged.
+        ToolFailed: the engine failed, or is needed and there is none.
+        IndexFailed: the registry could not be asked, or answered what cannot be right.
+    """
+    start = time.monotonic()
+    path, lockfile = find(project, target)
+    lock = LockReference(file=shown(project, path), digest="sha256:" + hashlib.sha256(read_bytes(path)).hexdigest())
+    with Sources(os.environ if environ is None else environ, offline=offline) as sources:
+        step(f"finding {place.name}")
+        opened = sources.open(place, tuple(lockfile.envctl.platforms))
+        platform = _locked(lockfile, opened.platform)
+        if platform is None:
+            return _report(
+                lockfile, place, opened, _foreign(lockfile, opened, lock.digest, strict=strict), lock=lock, start=start
+            )
+        base = sources.base(lockfile, str(platform))
+        step(f"reading {place.name}")
+        with taken(opened, place, base) as picture:
+            step("comparing")
+            found = _compared(lockfile, platform, picture, lock=lock, fetched=fetched, strict=strict, offline=offline)
+    return _report(lockfile, place, opened, found, lock=lock, start=start, digest=picture.digest)
+
+
+def _locked(lockfile: Lockfile, said: str) -> Platform | None:
+    """The locked platform of that name; a variant counts only where the lockfile says one."""
+    for name in (said, "/".join(said.split("/")[:2])):
+        if name in lockfile.envctl.platforms:
+            with contextlib.suppress(ValueError):
+                return Platform.parse(name)
+    return None
+
+
+def _foreign(lockfile: Lockfile, opened: Opened, digest: str, *, strict: bool) -> Verification:
+    from envctl.model.image import Settings
+    from envctl.verify.compare import absent
+
+    picture = Picture(
+        platform=opened.platform,
+        digest=None,
+        settings=Settings(),
+        diff_ids=(),
+        base=None,
+        root=None,
+        environment=None,
+        inventory=None,
+    )
+    return absent(lockfile, None, picture, lock_digest=digest, strict=strict)
+
+
+def _compared(
+    lockfile: Lockfile,
+    platform: Platform,
+    picture: Picture,
+    *,
+    lock: LockReference,
+    fetched: Path | None,
+    strict: bool,
+    offline: bool,
+) -> Verification:
+    from envctl.verify.compare import absent, compare
+
+    inventory = picture.inventory
+    if inventory is None:
+        return absent(lockfile, platform, picture, lock_digest=lock.digest, strict=strict)
+    with ManifestSources(lockfile, inventory, fetched=fetched, offline=offline) as manifests:
+        try:
+            return compare(
+                lockfile,
+                platform,
+                inventory,
+                manifests=manifests.manifest,
+                seeds=manifests.seed,
+                picture=picture,
+                build=manifests.build(platform),
+                lock_digest=lock.digest,
+                strict=strict,
+            )
+        except ValueError as error:
+            raise InvalidFile("the lockfile contradicts itself", file=lock.file, found=str(error)) from error
+
+
+def _report(
+    lockfile: Lockfile,
+    place: Place,
+    opened: Opened,
+    found: Verification,
+    *,
+    lock: LockReference,
+    start: float,
+    digest: str | None = None,
+) -> Report:
+    if digest is None and opened.source is not None:
+        digest = opened.source.digest or opened.source.config_digest
+    return Report(
+        verdict=found.verdict,
+        scope=found.scope,
+        target=lockfile.target,
+        platform=opened.platform,
+        subject=Subject(kind=place.kind, name=place.name, digest=digest),
+        lock=lock,
+        package_set=found.package_set,
+        findings=found.findings,
+        counts=found.counts,
+        seconds=round(time.monotonic() - start, 3),
+    )
