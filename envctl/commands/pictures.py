@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from envctl.errors import EnvctlError, IndexFailed, ToolFailed, UsageError
 from envctl.inventory import rooted
+from envctl.inventory.bytecode import level_of, source_of
+from envctl.inventory.inside import Pair, recompile_inside
 from envctl.inventory.kept import keeps, packs
 from envctl.inventory.processes import mounts_of, variables_of
 from envctl.model.image import Base, Environment, Picture, Root, Settings
-from envctl.model.inventory import Inventory
+from envctl.model.inventory import Bytecode, Inventory
 from envctl.model.lockfile import Lockfile
 from envctl.oci.contents import Contents, Wanted, read_image, read_saved
 from envctl.oci.engine import Engine, EngineContainer, EngineImage
@@ -26,6 +29,9 @@ from envctl.oci.registry import Registry
 from envctl.oci.store import stored_image
 from envctl.oci.streams import stream_of
 from envctl.oci.tree import Tree, merge
+
+Compile = Callable[[str, Mapping[str, Callable[[], Pair]]], dict[str, Bytecode]]
+"""Executable in the base image, and pairs by path -> how each compares."""
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +158,27 @@ class Sources:
         config = source.config
         return Opened(name=name, platform=_platform(config.os, config.architecture, config.variant), source=source)
 
+    def compiler(self, lockfile: Lockfile, platform: str) -> Compile | None:
+        """What compiles with the pinned base image's own interpreter; None without a base or an engine."""
+        image, pin = lockfile.envctl.image, lockfile.envctl.platforms.get(platform)
+        if image is None or pin is None:
+            return None
+        name, _, said = image.base.partition("@")
+        reference = f"{name}@{pin.base_digest or said}"
+
+        def compiled(executable: str, pairs: Mapping[str, Callable[[], Pair]]) -> dict[str, Bytecode]:
+            try:
+                engine = self.engine()
+                if engine.image(reference) is None:
+                    if self._offline:
+                        return {}
+                    engine.pull(reference)
+                return recompile_inside(pairs, partial(engine.converse, reference, executable))
+            except ToolFailed:
+                return {}  # what could not be compared is said to be so
+
+        return compiled
+
     def base(self, lockfile: Lockfile, platform: str) -> tuple[Base | None, str]:
         """The pinned base image, and why it is not known where it is not."""
         image, pin = lockfile.envctl.image, lockfile.envctl.platforms.get(platform)
@@ -224,8 +251,13 @@ def _variables(entries: tuple[str, ...]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def taken(opened: Opened, place: Place, base: tuple[Base | None, str]) -> Iterator[Picture]:
-    """Read all of it; nothing of it is run. What the picture's inventory names on disk is gone afterwards."""
+def taken(
+    opened: Opened, place: Place, base: tuple[Base | None, str], compiler: Compile | None = None
+) -> Iterator[Picture]:
+    """Read all of it; nothing of it is run. What the picture's inventory names on disk is gone afterwards.
+
+    `compiler` compares bytecode for which this machine has no interpreter; None where there is none.
+    """
     with contextlib.ExitStack() as stack:
         pack = Pack()
         stack.callback(pack.close)
@@ -253,6 +285,9 @@ def taken(opened: Opened, place: Place, base: tuple[Base | None, str]) -> Iterat
             processes = variables_of(engine, container)
         root = Root(entries=tree.entries, below={} if below is None else below.entries, texts=tree.texts, added=added)
         environment = rooted.locate(tree, settings, place.prefix)
+        inventory = _inventory(tree, root, settings, environment, pack=pack, scratch=scratch, mounts=mounts)
+        if inventory is not None and compiler is not None and Bytecode.UNKNOWN in inventory.bytecode.values():
+            inventory = _recompiled(inventory, tree, pack, compiler)
         yield Picture(
             platform=opened.platform,
             digest=contents.digest or contents.config_digest,
@@ -265,8 +300,26 @@ def taken(opened: Opened, place: Place, base: tuple[Base | None, str]) -> Iterat
             others=_others(tree, below, environment),
             mounts=mounts,
             processes=processes,
-            inventory=_inventory(tree, root, settings, environment, pack=pack, scratch=scratch, mounts=mounts),
+            inventory=inventory,
         )
+
+
+def _recompiled(inventory: Inventory, tree: Tree, pack: Pack, compiler: Compile) -> Inventory:
+    """The inventory with what the base image's own interpreter says of bytecode that no other could compare."""
+    start = f"{inventory.root.lstrip('/')}/"
+    pairs: dict[str, Callable[[], Pair]] = {}
+    for path, status in inventory.bytecode.items():
+        source = source_of(path)
+        places = tree.packed.get(start + path), tree.packed.get(start + source)
+        if status is Bytecode.UNKNOWN and places[0] is not None and places[1] is not None:
+            pairs[path] = partial(_pair, pack, places[0], places[1], f"/{start}{source}", level_of(path))
+    executable = next(iter(inventory.interpreter.executables), None)
+    found = {} if executable is None else compiler(executable, pairs)
+    return msgspec.structs.replace(inventory, bytecode={**inventory.bytecode, **found})
+
+
+def _pair(pack: Pack, pyc: tuple[int, int], source: tuple[int, int], path: str, level: int) -> Pair:
+    return Pair(pack.read(*pyc), pack.read(*source), path, level)
 
 
 def _contents(opened: Opened, wanted: Wanted) -> Contents:

@@ -60,7 +60,7 @@ def verify_image(
             )
         base = sources.base(lockfile, str(platform))
         step(f"reading {place.name}")
-        with taken(opened, place, base) as picture:
+        with taken(opened, place, base, sources.compiler(lockfile, str(platform))) as picture:
             step("comparing")
             found = _compared(lockfile, platform, picture, lock=lock, fetched=fetched, strict=strict, offline=offline)
     return _report(lockfile, place, opened, found, lock=lock, start=start, digest=picture.digest)

@@ -77,6 +77,25 @@ def _round(
     return found
 
 
+def source_of(path: str) -> str:
+    """Path of the source of bytecode in a `__pycache__` folder (PEP 3147)."""
+    folder, _, name = path.rpartition("/")
+    match = _CACHED.fullmatch(name)
+    return folder[: -len("__pycache__")] + (match["stem"] if match else "") + ".py"
+
+
+def level_of(path: str) -> int:
+    """The optimisation level that the name of bytecode says (PEP 488)."""
+    match = _CACHED.fullmatch(path.rpartition("/")[2])
+    return int(match["level"] or 0) if match else 0
+
+
+def _tag(interpreter: Interpreter) -> str | None:
+    """How names of the interpreter's bytecode end, such as cpython-311 (PEP 3147)."""
+    minor = interpreter.minor
+    return f"{interpreter.implementation or 'cpython'}-{minor[0]}{minor[1]}" if minor else None
+
+
 def judge(
     entries: Mapping[str, Entry],
     interpreter: Interpreter,
@@ -90,8 +109,7 @@ def judge(
     Args:
         place: where the content of an entry can be read, as `Task` names it; None where it cannot.
     """
-    minor = interpreter.minor
-    tag = f"{interpreter.implementation or 'cpython'}-{minor[0]}{minor[1]}" if minor else None
+    tag = _tag(interpreter)
     found: dict[str, Bytecode] = {}
     tasks: dict[str, Task] = {}
     for path, entry in entries.items():
@@ -99,7 +117,7 @@ def judge(
         if entry.kind is not Kind.FILE or not name.endswith(".pyc") or not f"/{folder}".endswith("/__pycache__"):
             continue
         match = _CACHED.fullmatch(name)
-        source = folder[: -len("__pycache__")] + (match["stem"] if match else "") + ".py"
+        source = source_of(path)
         origin = entries.get(source)
         if match is None:
             found[path] = Bytecode.FOREIGN
@@ -112,15 +130,17 @@ def judge(
         else:
             found[path] = Bytecode.UNKNOWN
             here, there = place(path, entry), place(source, origin)
-            size, level = origin.size or entry.size, int(match["level"] or 0)
             if here is not None and there is not None:
-                tasks[path] = Task(here, there, entry.sha256, origin.sha256, size, level)
+                size = origin.size or entry.size
+                tasks[path] = Task(here, there, entry.sha256, origin.sha256, size, level_of(path))
     for compiler in compilers:
-        # Another patch release may compile differently: equal under any trusted compiler is equal.
+        # Equal under any trusted compiler is equal.
         left = [task for path, task in tasks.items() if found[path] in (Bytecode.UNKNOWN, Bytecode.FOREIGN)]
         results = recompile(left, compiler.executable, pass_fds=pass_fds) if left else {}
         for path, task in tasks.items():
             result = results.get(task.pyc)
+            if result is Bytecode.FOREIGN and compiler.version != interpreter.version:
+                continue  # another patch release may compile differently: that it does proves nothing
             if result is not None and not (result is Bytecode.UNKNOWN and found[path] is Bytecode.FOREIGN):
                 found[path] = result
     return found

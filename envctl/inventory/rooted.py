@@ -198,15 +198,14 @@ def _interpreter(
         executables[f"/{real}"] = tree.entries[real].sha256 or ""
         version = version or _version(tree, real)
         library = library or _library(tree, real)
-    trusted = library is not None and root.anchored(f"{library}/os.py")
     return Interpreter(
         version=version,
         asked=version is not None,
         implementation="cpython" if version is not None else None,
         home=home,
         executables=executables,
-        activators=dict(_activators(tree, root, library)) if trusted and library is not None else {},
-        bundled=tuple(_bundled(tree, root, library, scratch)) if trusted and library is not None else (),
+        activators=dict(_activators(tree, root, library)) if library is not None else {},
+        bundled=tuple(_bundled(tree, root, library, scratch)) if library is not None else (),
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ T = TypeVar("T")
 _CHUNK = 2**20
 _SECONDS = 120
 _DEFAULT = "unix:///var/run/docker.sock"
+_LIMITS = {"memory": "MemoryLimit", "pids": "PidsLimit", "cpus": "CpuCfsQuota"}
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +35,9 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
         root: the folder in which it keeps its data, on its own machine.
         driver: the storage driver. `containerd_store`: whether images lie in containerd's store.
         memory: bytes. `runtimes`: names, such as runc and nvidia.
+        product: Docker or Podman. `rootless`: whether it runs without root's rights.
+        limits: which limits its kernel offers, of memory, pids, cpus.
+        devices: names of the devices that it found by the Container Device Interface, such as nvidia.com/gpu=all.
     """
 
     name: str
@@ -46,6 +51,10 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     memory: int
     cpus: int
     runtimes: tuple[str, ...]
+    product: str = "Docker"
+    rootless: bool = False
+    limits: frozenset[str] = frozenset({"memory", "pids", "cpus"})
+    devices: tuple[str, ...] = ()
 
 
 class EngineImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +69,7 @@ class EngineImage(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     diff_ids: tuple[str, ...]
     config: dict[str, Any]
+    created: str = ""
 
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +82,7 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineContainer(msgspec.Struct, frozen=True, kw_only=True):
-    """A container: `image` is its image's id; `pid` that of its first process on the engine's machine, 0 when stopped."""
+    """A container: `image` is its image's id; `pid` its first process on the engine's machine, 0 when stopped."""
 
     id: str
     name: str
@@ -137,6 +147,12 @@ class Engine:
             memory=int(found.get("MemTotal", 0)),
             cpus=int(found.get("NCPU", 0)),
             runtimes=tuple(sorted(found.get("Runtimes") or ())),
+            product="Podman" if "podman" in str(version.get("Components")).lower() else "Docker",
+            rootless=any("rootless" in str(option) for option in found.get("SecurityOptions") or ()),
+            limits=frozenset(name for name, key in _LIMITS.items() if found.get(key, True)),
+            devices=tuple(
+                sorted(str(device.get("ID", "")) for device in found.get("DiscoveredDevices") or () if "ID" in device)
+            ),
         )
 
     def image(self, reference: str) -> EngineImage | None:
@@ -154,7 +170,29 @@ class Engine:
             size=int(found.get("Size", 0)),
             diff_ids=tuple((found.get("RootFS") or {}).get("Layers") or ()),
             config=found.get("Config") or {},
+            created=found.get("Created") or "",
         )
+
+    def labelled(self, label: str, value: str) -> tuple[EngineImage, ...]:
+        """Every image with that label, the newest first."""
+        found = self._ask("list the images", lambda: self._api.images(filters={"label": f"{label}={value}"}))
+        ids = sorted({str(item["Id"]) for item in found})
+        images = [image for image in map(self.image, ids) if image is not None]
+        return tuple(sorted(images, key=lambda image: image.created, reverse=True))
+
+    def started(self, container: str, since: float) -> bool:
+        """Whether a container of that name was started since a moment (seconds since 1970), though it is gone now."""
+        wanted = {"container": container, "event": "start"}
+        until = int(time.time()) + 1
+        events = self._ask(
+            "tell its events",
+            lambda: list(self._api.events(since=int(since), until=until, filters=wanted, decode=True)),
+        )
+        return bool(events)
+
+    def remove(self, container: str) -> None:
+        """End a container, and remove it; nothing where there is none."""
+        self._find("remove the container", lambda: self._api.remove_container(container, force=True, v=True))
 
     def save(self, reference: str) -> Iterator[bytes]:
         """The image as `docker save` writes it: a tar file, in pieces."""
@@ -199,6 +237,41 @@ class Engine:
         found = self._ask("list the processes", lambda: self._api.top(container, "-eo pid"))
         column = [title.upper() for title in found.get("Titles") or ()].index("PID")
         return tuple(int(row[column]) for row in found.get("Processes") or () if row[column].isdecimal())
+
+    def pull(self, reference: str) -> None:
+        """Have the engine fetch an image."""
+        self._ask("pull the image", lambda: self._api.pull(reference))
+
+    def converse(
+        self, image: str, executable: str, arguments: Sequence[str], pieces: Iterator[bytes], *, limit: int = 2**26
+    ) -> bytes:
+        """Start a program in a container that reaches nothing, write to its standard input, give what it writes.
+
+        The container has no network, no capabilities, nothing to write to, and is gone afterwards.
+        """
+        from envctl.oci.talk import talk
+
+        limits = self._api.create_host_config(
+            network_mode="none",
+            read_only=True,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            pids_limit=64,
+            mem_limit=4 * 2**30,
+        )
+        made = self._ask(
+            "make a container",
+            lambda: self._api.create_container(
+                image, list(arguments), entrypoint=[executable], stdin_open=True, user="65534", host_config=limits
+            ),
+        )
+        try:
+            where = {"stdin": 1, "stdout": 1, "stderr": 0, "stream": 1}
+            socket = self._ask("reach the container", lambda: self._api.attach_socket(made["Id"], params=where))
+            self._ask("start the container", lambda: self._api.start(made["Id"]))
+            return self._ask("hear the container", lambda: talk(socket, pieces, limit))
+        finally:
+            self._ask("remove the container", lambda: self._api.remove_container(made["Id"], force=True))
 
     def _find(self, what: str, asking: Callable[[], T]) -> T | None:
         from docker.errors import NotFound

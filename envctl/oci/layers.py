@@ -6,6 +6,7 @@ Source: OCI image specification 1.1, layer.md (changesets, whiteouts).
 from __future__ import annotations
 
 import hashlib
+import os
 import queue
 import tempfile
 import threading
@@ -64,6 +65,10 @@ class Pack:
             at, self._end = self._end, self._end + len(data)
             self._file.write(data)
         return at, len(data)
+
+    def read(self, at: int, size: int) -> bytes:
+        """What `add` kept there."""
+        return os.pread(self.fileno(), size, at)
 
     def fileno(self) -> int:
         """The descriptor of the file, with all in it that was added."""

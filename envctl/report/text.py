@@ -18,11 +18,14 @@ _HEADS = {
     Verdict.UNVERIFIABLE: "unverifiable: not everything in {name} could be compared with {target}",
 }
 _NOBODY = "nobody's"
+_FILES = ("ENV2", "ENV4")
+_THINGS = {"archive": "image"}
 _USUAL = ".venv"  # where `envctl sync` makes an environment
 _NOT_COVERED = (
     ("bytecode", "bytecode (see above)"),
-    ("interpreter", "the interpreter and its standard library (nothing vouches for a Python outside of an image)"),
+    ("interpreter", "the interpreter and its standard library"),
 )
+_UNANCHORED = "nothing vouches for a Python outside of an image"
 
 
 class Style(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +39,7 @@ def render(report: Report, style: Style | None = None) -> str:
     """The report, without a final newline."""
     style = style or Style()
     lines = [_paint(_HEADS[report.verdict].format(name=report.subject.name, target=report.target), report, style)]
-    lines += _findings(report.findings, None if style.verbose else _SCREEN)
+    lines += _findings(report, None if style.verbose else _SCREEN)
     lines += _tail(report, verbose=style.verbose)
     return "\n".join(lines)
 
@@ -49,15 +52,16 @@ def _paint(head: str, report: Report, style: Style) -> str:
     return f"\033[1;{code}m{word}\033[0m:{rest}"
 
 
-def _findings(findings: Sequence[Finding], room: int | None) -> Iterator[str]:
+def _findings(report: Report, room: int | None) -> Iterator[str]:
     """Grouped by package, the group with the worst finding first; at most `room` lines."""
-    groups: dict[str | None, list[Finding]] = {}
+    findings = report.findings
+    groups: dict[tuple[str, bool], list[Finding]] = {}
     for finding in findings:
-        groups.setdefault(finding.package, []).append(finding)
+        groups.setdefault(_group(finding, report.subject.kind), []).append(finding)
     lines: list[str] = []
     hidden = dict.fromkeys((finding.name for finding in findings), 0)
-    for package, found in groups.items():
-        block = list(_block(package, found))
+    for (group, is_package), found in groups.items():
+        block = list(_block(group, found, package=is_package))
         if room is not None and len(lines) + len(block) >= room:
             block = block[: max(0, room - len(lines) - 1)]
         lines += block if len(block) > 1 or len(found) == 1 else []
@@ -69,15 +73,24 @@ def _findings(findings: Sequence[Finding], room: int | None) -> Iterator[str]:
         yield f"  and {', '.join(left)} more; `-v` shows all"
 
 
-def _block(package: str | None, findings: Sequence[Finding]) -> Iterator[str]:
+def _group(finding: Finding, kind: str) -> tuple[str, bool]:
+    """Under which heading a finding stands, and whether that is a package."""
+    if finding.package is not None:
+        return finding.package, True
+    if kind == "venv":
+        return (_NOBODY if finding.path else "this process"), False
+    return (_NOBODY if finding.code.startswith(_FILES) else f"the {_THINGS.get(kind, kind)}"), False
+
+
+def _block(group: str, findings: Sequence[Finding], *, package: bool) -> Iterator[str]:
     """The lines of one package, or of what is nobody's; one line where that says all."""
     width = min(_WIDEST, max(len(_path(finding)) for finding in findings))
     placed = any(finding.path for finding in findings)
     if len(findings) == 1 and not placed:
-        subject = f"{package}: " if package else ""
+        subject = f"{group}: " if package else ""
         yield f"  {_line(findings[0], 0, subject)}"
         return
-    yield f"  {package or (_NOBODY if placed else 'this process')}"
+    yield f"  {group}"
     for finding in findings:
         yield f"    {_line(finding, width)}"
 
@@ -107,7 +120,9 @@ def _tail(report: Report, *, verbose: bool) -> Iterator[str]:
     if "self" in report.scope:
         yield "  the verifier runs inside of what it verified, so this is the environment's word about itself"
     missing = [words for name, words in _NOT_COVERED if name not in report.scope and "self" not in report.scope]
-    if missing:
+    if report.subject.kind == "venv" and "interpreter" not in report.scope and missing:
+        missing[-1] += f" ({_UNANCHORED})"
+    if missing and report.counts.files:
         yield f"  not covered: {'; '.join(missing)}"
     hint = _hint(report)
     if hint:
@@ -124,6 +139,8 @@ def _hint(report: Report) -> str | None:
         return explain
     if report.verdict is Verdict.UNVERIFIABLE:
         return explain
+    if report.subject.kind != "venv":
+        return f"{explain}; find out how it came about, then `envctl build {report.target}`"
     place = "" if report.subject.name == _USUAL else f" --venv {shlex.quote(report.subject.name)}"
     return f"{explain}; make it exact again with `envctl sync {report.target}{place}`"
 
