@@ -42,6 +42,12 @@ Examples:
 )
 @click.option("--offline", is_flag=True, help="Never ask an index which file differs.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@click.option(
+    "--reader",
+    type=click.Choice(["outside", "inside", "both"]),
+    default="outside",
+    help="Who reads an image: envctl, an isolated interpreter inside of it, or both.",
+)
 @click.option("--accept-self", is_flag=True, help="Accept the word of an envctl that runs in what it verifies.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
 @click.option(
@@ -63,6 +69,7 @@ def command(
     fetched: str | None,
     offline: bool,
     strict: bool,
+    reader: str,
     accept_self: bool,
     form: str,
     output: str | None,
@@ -77,10 +84,10 @@ def command(
     Exit codes: 0 ok; 1 changed, or something that nothing vouches for; 7 nothing wrong was found, but not everything
     could be verified.
     """
-    _check(image=image, registry=registry, container=container, archive=archive, accept_self=accept_self)
+    _check(image=image, registry=registry, container=container, archive=archive, accept_self=accept_self, reader=reader)
     folder = None if fetched is None else settings.directory / fetched
     if image or container or archive:
-        from envctl.commands.pictures import Place
+        from envctl.commands.image_sources import Place
         from envctl.commands.verify import exit_code
         from envctl.commands.verify_image import verify_image
 
@@ -93,6 +100,8 @@ def command(
                 fetched=folder,
                 strict=strict,
                 offline=offline,
+                reader=reader,
+                accept_self=accept_self,
                 step=lambda text: progress(text, 0, 0),
             )
     else:
@@ -127,7 +136,9 @@ def command(
     return exit_code(report)
 
 
-def _check(*, image: str | None, registry: bool, container: str | None, archive: str | None, accept_self: bool) -> None:
+def _check(
+    *, image: str | None, registry: bool, container: str | None, archive: str | None, accept_self: bool, reader: str
+) -> None:
     """UsageError for options that exclude each other."""
     given = [name for name, value in (("--image", image), ("--container", container), ("--archive", archive)) if value]
     empty = [
@@ -139,9 +150,13 @@ def _check(*, image: str | None, registry: bool, container: str | None, archive:
         raise UsageError(f"{given[0]} and {given[1]} exclude each other", hint="verify them one after the other")
     if registry and image is None:
         raise UsageError("--registry is for --image", hint="`envctl verify TARGET --image REF --registry`")
-    if accept_self and given:
+    if accept_self and given and reader != "inside":
         raise UsageError(
             f"--accept-self has no meaning with {given[0]}", hint="an image is read from outside; leave it out"
+        )
+    if reader != "outside" and (archive or not given):
+        raise UsageError(
+            f"--reader {reader} is for --image and --container", hint="only an engine starts an interpreter inside"
         )
 
 

@@ -1,8 +1,9 @@
-"""Images and containers for `verify`: found in an engine, a registry or a file, and read to a picture."""
+"""An image or container, read to a picture: from outside, without running anything of it; or by its own interpreter."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -10,244 +11,20 @@ from pathlib import Path
 
 import msgspec
 
-from envctl.errors import EnvctlError, IndexFailed, ToolFailed, UsageError
-from envctl.inventory import rooted
+from envctl.commands.image_sources import Compile, Opened, Place, settings_from, settings_of
+from envctl.errors import ToolFailed, UsageError
+from envctl.inventory import probed, rooted
 from envctl.inventory.bytecode import level_of, source_of
-from envctl.inventory.inside import Pair, recompile_inside
+from envctl.inventory.inside import Pair
 from envctl.inventory.kept import keeps, packs
-from envctl.inventory.processes import mounts_of, variables_of
+from envctl.inventory.processes import USUAL, mounts_of, variables_of
 from envctl.model.image import Base, Environment, Picture, Root, Settings
 from envctl.model.inventory import Bytecode, Inventory
-from envctl.model.lockfile import Lockfile
 from envctl.oci.contents import Contents, Wanted, read_image, read_saved
-from envctl.oci.engine import Engine, EngineContainer, EngineImage
-from envctl.oci.interface import ImageSource
+from envctl.oci.engine import Engine, EngineContainer
 from envctl.oci.layers import Pack, read_layer
-from envctl.oci.media import ImageConfig
-from envctl.oci.reference import Reference
-from envctl.oci.registry import Registry
-from envctl.oci.store import stored_image
 from envctl.oci.streams import stream_of
 from envctl.oci.tree import Tree, merge
-
-Compile = Callable[[str, Mapping[str, Callable[[], Pair]]], dict[str, Bytecode]]
-"""Executable in the base image, and pairs by path -> how each compares."""
-
-
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an image or container is: exactly one of the first three.
-
-    Attributes:
-        image: a reference. `container`: a name or id. `archive`: a file or folder, with `:TAG` where it holds several.
-        registry: read the image from its registry, whatever an engine here holds.
-        prefix: the environment's folder in it, absolute; None finds what `python` starts.
-    """
-
-    image: str | None = None
-    container: str | None = None
-    archive: str | None = None
-    registry: bool = False
-    prefix: str | None = None
-
-    @property
-    def kind(self) -> str:
-        """image, container or archive."""
-        return "image" if self.image is not None else "container" if self.container is not None else "archive"
-
-    @property
-    def name(self) -> str:
-        """What the user called it."""
-        return self.image or self.container or self.archive or ""
-
-
-class Opened(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that can be read, before any layer of it was: so another platform's is not read at all.
-
-    Exactly one of `source` and `saved` is there; the latter is an engine's image that only the engine can read.
-    """
-
-    name: str
-    platform: str
-    source: ImageSource | None = None
-    saved: EngineImage | None = None
-    engine: Engine | None = None
-    container: EngineContainer | None = None
-
-
-class Sources:
-    """Opens images, and knows the pinned base: the engine and the registries are asked when they are first needed."""
-
-    def __init__(self, environ: Mapping[str, str], *, offline: bool) -> None:
-        from envctl.oci.cache import DocumentCache
-
-        self._environ, self._offline = environ, offline
-        self._stack = contextlib.ExitStack()
-        self._registry = self._stack.enter_context(Registry(environ=environ, offline=offline, cache=DocumentCache()))
-        self._engine: Engine | None = None
-
-    def __enter__(self) -> Sources:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def engine(self) -> Engine:
-        """The engine; ToolFailed where there is none."""
-        if self._engine is None:
-            self._engine = self._stack.enter_context(Engine(self._environ))
-        return self._engine
-
-    def open(self, place: Place, platforms: tuple[str, ...]) -> Opened:
-        """Find the image or container; of several platforms the first one of those that is there."""
-        if place.archive is not None:
-            return self._archive(place.archive, platforms)
-        if place.container is not None:
-            return self._container(place.container)
-        return self._image(place.name, platforms, anew=place.registry)
-
-    def _image(self, name: str, platforms: tuple[str, ...], *, anew: bool) -> Opened:
-        missing = "it was not asked, because of --registry"
-        if not anew:
-            try:
-                engine = self.engine()
-                found = engine.image(name)
-                if found is not None:
-                    return self._held(engine, found, name)
-                missing = "the engine has no such image"
-            except ToolFailed as error:
-                missing = error.what + (f" ({error.found})" if error.found else "")
-        reference = Reference.parse(name)
-        try:
-            return _one_of(self._registry, reference, name, platforms)
-        except IndexFailed as error:
-            raise IndexFailed(
-                error.what,
-                file=error.file,
-                key=error.key,
-                found=error.found,
-                expected=error.expected,
-                details=[*error.details, f"engine:   {missing}"],
-                hint=error.hint,
-            ) from error
-
-    def _held(self, engine: Engine, found: EngineImage, name: str) -> Opened:
-        platform = _platform(found.os, found.architecture, found.variant)
-        info = engine.info()
-        stored = stored_image(info.root, name, found.id, platform) if info.containerd_store else None
-        if stored is not None:
-            return Opened(name=name, platform=platform, source=stored, engine=engine)
-        return Opened(name=name, platform=platform, saved=found, engine=engine)
-
-    def _container(self, name: str) -> Opened:
-        engine = self.engine()
-        container = engine.container(name)
-        if container is None:
-            raise UsageError("the engine has no such container", found=ascii(name), hint="`docker ps -a` lists them")
-        image = engine.image(container.image)
-        if image is None:
-            raise ToolFailed(
-                "the container's image is not in the engine any more", found=container.image, hint="run it anew"
-            )
-        opened = self._held(engine, image, container.image_name or container.image)
-        return msgspec.structs.replace(opened, container=container)
-
-    def _archive(self, name: str, platforms: tuple[str, ...]) -> Opened:
-        from envctl.oci.layout import open_archive
-
-        source = open_archive(name, platforms)
-        config = source.config
-        return Opened(name=name, platform=_platform(config.os, config.architecture, config.variant), source=source)
-
-    def compiler(self, lockfile: Lockfile, platform: str) -> Compile | None:
-        """What compiles with the pinned base image's own interpreter; None without a base or an engine."""
-        image, pin = lockfile.envctl.image, lockfile.envctl.platforms.get(platform)
-        if image is None or pin is None:
-            return None
-        name, _, said = image.base.partition("@")
-        reference = f"{name}@{pin.base_digest or said}"
-
-        def compiled(executable: str, pairs: Mapping[str, Callable[[], Pair]]) -> dict[str, Bytecode]:
-            try:
-                engine = self.engine()
-                if engine.image(reference) is None:
-                    if self._offline:
-                        return {}
-                    engine.pull(reference)
-                return recompile_inside(pairs, partial(engine.converse, reference, executable))
-            except ToolFailed:
-                return {}  # what could not be compared is said to be so
-
-        return compiled
-
-    def base(self, lockfile: Lockfile, platform: str) -> tuple[Base | None, str]:
-        """The pinned base image, and why it is not known where it is not."""
-        image, pin = lockfile.envctl.image, lockfile.envctl.platforms.get(platform)
-        if image is None or pin is None:
-            return None, "the lockfile pins none"
-        name, _, said = image.base.partition("@")
-        digest = pin.base_digest or said
-        reference = f"{name}@{digest}"
-        try:
-            config = self._registry.image(Reference.parse(reference), platform).config
-            return Base(digest=digest, diff_ids=pin.diff_ids or config.diff_ids, settings=settings_of(config)), ""
-        except EnvctlError as error:
-            why = " ".join(part for part in (error.what, error.found or "") if part)
-        with contextlib.suppress(EnvctlError):
-            held = self.engine().image(reference)
-            if held is not None:
-                settings = settings_from(held.config)
-                return Base(digest=digest, diff_ids=pin.diff_ids or held.diff_ids, settings=settings), ""
-        if pin.diff_ids:
-            return Base(digest=digest, diff_ids=pin.diff_ids), ""
-        return None, why
-
-
-def _one_of(registry: Registry, reference: Reference, name: str, platforms: tuple[str, ...]) -> Opened:
-    """The image of the first platform that the registry has; where it has none of them, whatever it has."""
-    for platform in platforms:
-        with contextlib.suppress(IndexFailed):
-            return Opened(name=name, platform=platform, source=registry.image(reference, platform))
-    source = registry.image(reference, None)
-    config = source.config
-    return Opened(name=name, platform=_platform(config.os, config.architecture, config.variant), source=source)
-
-
-def _platform(os: str, architecture: str, variant: str) -> str:
-    if (architecture, variant) == ("arm64", "v8"):
-        variant = ""  # the only one there is
-    return "/".join(part for part in (os, architecture, variant) if part)
-
-
-def settings_of(config: ImageConfig) -> Settings:
-    """The settings of an image's configuration."""
-    return Settings(
-        env=_variables(config.env),
-        entrypoint=tuple(config.entrypoint),
-        command=tuple(config.cmd),
-        user=config.user,
-        workdir=config.workdir,
-        labels=config.labels,
-    )
-
-
-def settings_from(config: Mapping[str, object]) -> Settings:
-    """The settings as the Engine API tells them."""
-    return Settings(
-        env=_variables(_texts(config.get("Env"))),
-        entrypoint=_texts(config.get("Entrypoint")),
-        command=_texts(config.get("Cmd")),
-        user=str(config.get("User") or ""),
-        workdir=str(config.get("WorkingDir") or ""),
-        labels=config.get("Labels") if isinstance(config.get("Labels"), dict) else {},  # type: ignore[arg-type]
-    )
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(map(str, value)) if isinstance(value, list) else ()
-
-
-def _variables(entries: tuple[str, ...]) -> dict[str, str]:
-    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
 
 
 @contextlib.contextmanager
@@ -325,9 +102,9 @@ def _pair(pack: Pack, pyc: tuple[int, int], source: tuple[int, int], path: str, 
 def _contents(opened: Opened, wanted: Wanted) -> Contents:
     if opened.source is not None:
         return read_image(opened.source, wanted)
-    if opened.engine is None or opened.saved is None:
+    if opened.engine is None or opened.held is None:
         raise ValueError("an image without a source")
-    saved = opened.saved
+    saved = opened.held
     pieces = opened.engine.save(saved.id)
     return read_saved(pieces, opened.name, wanted, digest=saved.id, platform=opened.platform)
 
@@ -360,3 +137,94 @@ def _inventory(
     found = rooted.take(tree, root, settings, environment, descriptor=pack.fileno(), scratch=scratch)
     inside = tuple(m.removeprefix(found.root + "/") for m in mounts if m.startswith(found.root + "/"))
     return msgspec.structs.replace(found, mounts=inside)
+
+
+def ask_inside(opened: Opened, place: Place, environment: Environment | None = None) -> probed.Seen | None:
+    """What an isolated interpreter of the image sees, in a container that reaches nothing; None where there is none.
+
+    Args:
+        environment: where the environment is known to be; None: what `python` starts.
+
+    Raises:
+        ToolFailed: the engine failed, or the interpreter did not answer.
+    """
+    engine = opened.engine
+    if engine is None or opened.held is None:
+        raise UsageError(
+            "only an engine can start an interpreter inside", found=place.name, expected="an image of the engine here"
+        )
+    prefix = f"/{environment.prefix}" if environment is not None else (place.prefix or "")
+    executable = f"{prefix}/bin/python" if prefix else "python"
+    if environment is not None and not environment.venv:
+        executable = f"/{environment.executable}"
+    try:
+        if opened.container is not None:
+            question = probed.question(prefix)
+            answer = engine.converse_in(opened.container.id, [executable, *probed.arguments()], question)
+        else:
+            answer = engine.converse(opened.held.id, executable, probed.arguments(), probed.question(prefix), user="0")
+    except ToolFailed as error:
+        if re.search(r"executable file not found|no such file or directory", error.found or ""):
+            return None
+        raise
+    return probed.parse(answer)
+
+
+@contextlib.contextmanager
+def told(opened: Opened, place: Place, base: tuple[Base | None, str]) -> Iterator[Picture]:
+    """The picture that the interpreter inside gives; the layers are known by the engine's word."""
+    seen = ask_inside(opened, place)
+    found = opened.held
+    if found is None:
+        raise ValueError("an image that no engine holds")
+    settings = settings_from(found.config if opened.container is None else opened.container.config)
+    environment: Environment | None = None
+    inventory: Inventory | None = None
+    mounts: tuple[str, ...] = ()
+    if seen is not None:
+        mounts = tuple(m for m in seen.mounts if not USUAL.fullmatch(m)) if opened.container is not None else ()
+        root = Root(entries=seen.tree.entries, below={}, texts=seen.tree.texts)
+        environment = rooted.locate(seen.tree, settings, seen.prefix)
+        if environment is not None and environment.site is not None:
+            start = f"{environment.prefix}/"
+            outside = {path: entry for path, entry in root.entries.items() if not path.startswith(start)}
+            trusted = msgspec.structs.replace(root, below=outside)
+            with tempfile.TemporaryDirectory(prefix="envctl-") as scratch:
+                inventory = rooted.take(seen.tree, trusted, settings, environment, scratch=Path(scratch))
+            said = msgspec.structs.replace(
+                inventory.interpreter, version=seen.version, implementation=seen.implementation, asked=True
+            )
+            problems = tuple(
+                msgspec.structs.replace(problem, path=problem.path.removeprefix(start)) for problem in seen.problems
+            )
+            inside = tuple(m.removeprefix(inventory.root + "/") for m in mounts if m.startswith(inventory.root + "/"))
+            inventory = msgspec.structs.replace(inventory, interpreter=said, problems=problems, mounts=inside)
+    known, unknown = base
+    yield Picture(
+        platform=opened.platform,
+        digest=found.id,
+        settings=settings,
+        diff_ids=found.diff_ids,
+        base=known,
+        base_unknown=unknown,
+        root=None,
+        environment=environment,
+        inventory=inventory,
+        mounts=mounts,
+    )
+
+
+def disagreements(outside: Inventory, inside: probed.Seen) -> Iterator[tuple[str, str | None, str | None]]:
+    """Path, what is seen from outside, and what from inside, of every entry of the environment that differs."""
+    start = outside.root.lstrip("/") + "/"
+    theirs = {path[len(start) :]: entry for path, entry in inside.tree.entries.items() if path.startswith(start)}
+    for path in sorted(outside.entries.keys() | theirs.keys()):
+        ours, their = outside.entries.get(path), theirs.get(path)
+        shown = [
+            None if e is None else f"{e.kind.value} {e.mode:04o} {(e.link or (e.sha256 or ''))}".rstrip()
+            for e in (ours, their)
+        ]
+        if ours is not None and ours.link is not None:
+            shown[0] = f"link {ours.mode:04o} {ours.link}"
+        if shown[0] != shown[1]:
+            yield path, shown[0], shown[1]

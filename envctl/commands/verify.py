@@ -92,7 +92,7 @@ def verify(
             strict=strict,
         )
     if _is_self(inventory):
-        found = _own_word(found, accepted=accept_self)
+        found = own_word(found, accepted=accept_self)
     return Report(
         verdict=found.verdict,
         scope=found.scope,
@@ -179,7 +179,7 @@ def _is_self(inventory: Inventory) -> bool:
     return os.path.realpath(sys.prefix) == root or code.startswith(root + "/")
 
 
-def _own_word(found: Verification, *, accepted: bool) -> Verification:
+def own_word(found: Verification, *, accepted: bool) -> Verification:
     """A verifier inside of the environment can be made to lie: what it calls right is not verified unless accepted."""
     if accepted:
         return msgspec.structs.replace(found, scope=(*found.scope, "self"))

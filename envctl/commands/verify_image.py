@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from envctl.commands.image_sources import Opened, Place, Sources
 from envctl.commands.manifests import ManifestSources
-from envctl.commands.pictures import Opened, Place, Sources, taken
-from envctl.commands.verify import find, shown
+from envctl.commands.pictures import ask_inside, disagreements, taken, told
+from envctl.commands.verify import find, own_word, shown
 from envctl.errors import InvalidFile
 from envctl.model.finding import LockReference, Report, Subject, Verification
 from envctl.model.image import Picture
@@ -28,6 +29,8 @@ def verify_image(
     fetched: Path | None = None,
     strict: bool = False,
     offline: bool = False,
+    reader: str = "outside",
+    accept_self: bool = False,
     environ: Mapping[str, str] | None = None,
     step: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -38,6 +41,9 @@ def verify_image(
         fetched: a folder that `envctl fetch` filled.
         strict: warnings count as errors.
         offline: ask no registry and no index.
+        reader: `outside`; `inside`, an isolated interpreter of the image itself, whose word alone vouches for nothing;
+            or `both`, compared with each other.
+        accept_self: accept the word of the reader inside.
         environ: where the engine, logins and certificates are found; None: this process's.
         step: told what is being done.
 
@@ -60,9 +66,16 @@ def verify_image(
             )
         base = sources.base(lockfile, str(platform))
         step(f"reading {place.name}")
-        with taken(opened, place, base, sources.compiler(lockfile, str(platform))) as picture:
+        compiler = sources.compiler(lockfile, str(platform))
+        reading = told(opened, place, base) if reader == "inside" else taken(opened, place, base, compiler)
+        with reading as picture:
             step("comparing")
             found = _compared(lockfile, platform, picture, lock=lock, fetched=fetched, strict=strict, offline=offline)
+            if reader == "both" and picture.inventory is not None:
+                step("asking inside")
+                found = _both(found, opened, place, picture, strict=strict)
+        if reader == "inside":
+            found = own_word(found, accepted=accept_self)
     return _report(lockfile, place, opened, found, lock=lock, start=start, digest=picture.digest)
 
 
@@ -122,6 +135,18 @@ def _compared(
             )
         except ValueError as error:
             raise InvalidFile("the lockfile contradicts itself", file=lock.file, found=str(error)) from error
+
+
+def _both(found: Verification, opened: Opened, place: Place, picture: Picture, *, strict: bool) -> Verification:
+    """The verification with what the interpreter inside sees otherwise."""
+    from envctl.verify.compare import with_findings
+
+    inventory, environment = picture.inventory, picture.environment
+    if inventory is None or environment is None or environment.executable is None:
+        return found
+    seen = ask_inside(opened, place, environment)
+    other = [("bin/python", "an interpreter", None)] if seen is None else list(disagreements(inventory, seen))
+    return with_findings(found, "readers-disagree", other, strict=strict)
 
 
 def _report(

@@ -11,9 +11,7 @@ from envctl.errors import ToolFailed
 from envctl.oci.engine import Engine, EngineContainer
 
 # What engines themselves mount into every container.
-_USUAL = re.compile(
-    r"/(?:proc|sys|dev)(?:/.*)?|/etc/(?:hosts|hostname|resolv\.conf)|/run/\.containerenv|/\.dockerenv|/"
-)
+USUAL = re.compile(r"/(?:proc|sys|dev)(?:/.*)?|/etc/(?:hosts|hostname|resolv\.conf)|/run/\.containerenv|/\.dockerenv|/")
 
 
 def variables_of(engine: Engine, container: EngineContainer) -> dict[int, Mapping[str, str]] | None:
@@ -51,7 +49,7 @@ def mounts_of(container: EngineContainer) -> tuple[str, ...]:
             for line in file.read().splitlines():
                 fields = line.split(b" ")
                 place = os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), fields[4]))
-                if not _USUAL.fullmatch(place):
+                if not USUAL.fullmatch(place):
                     found[place] = None
     return tuple(sorted(found))
 

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 _CHUNK = 2**20
 _SECONDS = 120
+_ANSWER = 2**28
 _DEFAULT = "unix:///var/run/docker.sock"
 _LIMITS = {"memory": "MemoryLimit", "pids": "PidsLimit", "cpus": "CpuCfsQuota"}
 
@@ -243,7 +244,14 @@ class Engine:
         self._ask("pull the image", lambda: self._api.pull(reference))
 
     def converse(
-        self, image: str, executable: str, arguments: Sequence[str], pieces: Iterator[bytes], *, limit: int = 2**26
+        self,
+        image: str,
+        executable: str,
+        arguments: Sequence[str],
+        pieces: Iterator[bytes],
+        *,
+        user: str = "65534",
+        limit: int = _ANSWER,
     ) -> bytes:
         """Start a program in a container that reaches nothing, write to its standard input, give what it writes.
 
@@ -262,7 +270,7 @@ class Engine:
         made = self._ask(
             "make a container",
             lambda: self._api.create_container(
-                image, list(arguments), entrypoint=[executable], stdin_open=True, user="65534", host_config=limits
+                image, list(arguments), entrypoint=[executable], stdin_open=True, user=user, host_config=limits
             ),
         )
         try:
@@ -272,6 +280,23 @@ class Engine:
             return self._ask("hear the container", lambda: talk(socket, pieces, limit))
         finally:
             self._ask("remove the container", lambda: self._api.remove_container(made["Id"], force=True))
+
+    def converse_in(
+        self, container: str, command: Sequence[str], pieces: Iterator[bytes], *, limit: int = _ANSWER
+    ) -> bytes:
+        """Start a program in a container that runs, as root there; write to its standard input, give what it writes."""
+        from envctl.oci.talk import talk
+
+        made = self._ask(
+            "prepare a program in the container",
+            lambda: self._api.exec_create(container, list(command), stdin=True, stderr=False, user="0"),
+        )
+        socket = self._ask("start it in the container", lambda: self._api.exec_start(made["Id"], socket=True))
+        answer = self._ask("hear the container", lambda: talk(socket, pieces, limit))
+        status = self._ask("see how it ended", lambda: self._api.exec_inspect(made["Id"])).get("ExitCode")
+        if status in (126, 127):
+            raise ToolFailed("the program could not be started", found="executable file not found")
+        return answer
 
     def _find(self, what: str, asking: Callable[[], T]) -> T | None:
         from docker.errors import NotFound

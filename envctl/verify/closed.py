@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
+from envctl.model.finding import Severity
 from envctl.model.inventory import Entry, Kind
 from envctl.verify.makers import OWNER
 from envctl.verify.world import BASE, NOBODY, World
@@ -43,7 +44,8 @@ def check(world: World) -> None:
         world.report("special-file", f"is a {entry.kind.value}", path=path)
     _check_permissions(world, risky)
     for mount in world.inventory.mounts:
-        world.report("mount", "another file system is mounted here", path=mount)
+        severity = Severity.ERROR if world.picture is not None else None
+        world.report("mount", "another file system is mounted here", severity=severity, path=mount)
     _check_owners(world)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from envctl.model.codes import verdict_of
+import msgspec
+
+from envctl.model.codes import named, verdict_of
 from envctl.model.finding import Counts, Finding, PackageSet, Severity, Verdict, Verification
 from envctl.model.image import Picture
 from envctl.model.inventory import Interpreter, Inventory
@@ -28,7 +30,7 @@ from envctl.verify import (
 from envctl.verify.listing import Listing, unlocked
 from envctl.verify.packages import Installed
 from envctl.verify.rootfs import Builds
-from envctl.verify.world import BASE, Manifests, Seeds, World
+from envctl.verify.world import BASE, Manifests, Seeds, World, printable
 
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 _VERDICTS = (Verdict.CHANGED, Verdict.UNTRUSTED, Verdict.UNVERIFIABLE, Verdict.OK)
@@ -109,6 +111,25 @@ def compare(
         findings=findings,
         counts=Counts(packages=len(split.locked) + len(split.other) + len(split.extra), files=files, bytes=count),
     )
+
+
+_MOST_DISAGREEMENTS = 20
+
+
+def with_findings(
+    found: Verification, name: str, differing: Sequence[tuple[str, str | None, str | None]], *, strict: bool
+) -> Verification:
+    """The verification with a finding for each path that two readers see otherwise: from outside, and from inside."""
+    more = [
+        named(name).finding(
+            f"is {printable(inside or 'nothing')[:80]} from inside", path=printable(path), expected=ours, found=inside
+        )
+        for path, ours, inside in differing[:_MOST_DISAGREEMENTS]
+    ]
+    if len(differing) > _MOST_DISAGREEMENTS:
+        more.append(named(name).finding(f"and {len(differing) - _MOST_DISAGREEMENTS:,} more", path="."))
+    findings = _sorted([*found.findings, *more])
+    return msgspec.structs.replace(found, findings=findings, verdict=verdict_of(findings, strict=strict))
 
 
 def absent(

@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
+from envctl.model.finding import Severity
 from envctl.model.image import Picture, Root
 from envctl.model.inventory import Entry, Kind
 from envctl.model.manifest import sha256
@@ -66,7 +67,7 @@ def _check_mounts(world: World, picture: Picture) -> None:
         over = prefix is not None and (f"{prefix}/".startswith(f"{place}/") or not place)
         inside = prefix is not None and f"{place}/".startswith(f"{prefix}/")
         if over or (not inside and _is_code(place)):
-            world.report("mount", "another file system is mounted here", path=mount)
+            world.report("mount", "another file system is mounted here", severity=Severity.ERROR, path=mount)
 
 
 def _check_provided(world: World, root: Root) -> None:
