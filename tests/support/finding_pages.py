@@ -16,6 +16,8 @@ _ROOMS = {
     "2": "Files",
     "3": "The interpreter and its configuration",
     "4": "Code that runs by itself, and bytecode",
+    "5": "Base image, OS packages and the image's settings",
+    "6": "Locked files",
     "9": "Could not be verified",
 }
 
