@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import msgspec
 
@@ -71,8 +72,8 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 class Sources:
     """Opens images, and knows the pinned base: the engine and the registries are asked when they are first needed."""
 
-    def __init__(self, environ: Mapping[str, str], *, offline: bool) -> None:
-        self._environ, self._offline = environ, offline
+    def __init__(self, project: Path, environ: Mapping[str, str], *, offline: bool) -> None:
+        self._project, self._environ, self._offline = project, environ, offline
         self._stack = contextlib.ExitStack()
         self._registry = self._stack.enter_context(Registry(environ=environ, offline=offline, cache=DocumentCache()))
         self._engine: Engine | None = None
@@ -144,9 +145,14 @@ class Sources:
         return msgspec.structs.replace(opened, container=container)
 
     def _archive(self, name: str, platforms: tuple[str, ...]) -> Opened:
-        from envctl.oci.layout import open_archive
+        from envctl.oci.layout import Layout
 
-        source = open_archive(name, platforms)
+        path, image = _file_and_name(self._project, name)
+        layout = self._stack.enter_context(Layout(path, name))
+        for platform in platforms:
+            with contextlib.suppress(UsageError):
+                return Opened(name=name, platform=platform, source=layout.image(platform, image))
+        source = layout.image(None, image)
         config = source.config
         return Opened(name=name, platform=_platform(config.os, config.architecture, config.variant), source=source)
 
@@ -194,8 +200,19 @@ class Sources:
         return None, why
 
 
+def _file_and_name(project: Path, name: str) -> tuple[Path, str | None]:
+    """A file or folder, and the image's name after a colon; UsageError where there is no such file."""
+    at = len(name)
+    while at >= 0:
+        if at > 0 and (project / name[:at]).exists():
+            return project / name[:at], name[at + 1 :] or None
+        at = name.rfind(":", 0, at)
+    raise UsageError("there is no such file or folder", file=name, expected="FILE, or FILE:NAME of an image in it")
+
+
 def _one_of(registry: Registry, reference: Reference, name: str, platforms: tuple[str, ...]) -> Opened:
     """The image of the first platform that the registry has; where it has none of them, whatever it has."""
+    reference = reference.at(registry.resolve(reference).descriptor.digest)  # a tag is asked for once
     for platform in platforms:
         with contextlib.suppress(IndexFailed):
             return Opened(name=name, platform=platform, source=registry.image(reference, platform))

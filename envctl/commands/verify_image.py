@@ -56,7 +56,7 @@ def verify_image(
     start = time.monotonic()
     path, lockfile = find(project, target)
     lock = LockReference(file=shown(project, path), digest="sha256:" + hashlib.sha256(read_bytes(path)).hexdigest())
-    with Sources(os.environ if environ is None else environ, offline=offline) as sources:
+    with Sources(project, os.environ if environ is None else environ, offline=offline) as sources:
         step(f"finding {place.name}")
         opened = sources.open(place, tuple(lockfile.envctl.platforms))
         platform = _locked(lockfile, opened.platform)
