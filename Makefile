@@ -5,10 +5,10 @@ BIN := $(BUILD)/venv/bin
 STAMP := $(BUILD)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test coverage check format golden pictures bench clean
+.PHONY: help setup demo engine engine-down test coverage check format golden pictures bench clean
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 setup: $(STAMP) ## a virtual environment with envctl and its development tools
 
@@ -22,7 +22,13 @@ $(STAMP): pyproject.toml
 demo: $(STAMP) ## the main job on real packages: profile, lockfile, Dockerfile, virtual environment, verdict
 	@$(BIN)/python -m demo
 
-test: $(STAMP) ## all tests
+engine: ## a container engine for the tests, with a registry and base images; prints KEY=VALUE lines
+	@PYTHONPATH=tests $(PYTHON) -B -m support.engine up
+
+engine-down: ## stop it; what was downloaded and made stays
+	@PYTHONPATH=tests $(PYTHON) -B -m support.engine down
+
+test: $(STAMP) ## all tests; starts an engine where none runs
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 coverage: $(STAMP) ## all tests, and the share of branches that they reach (at least 90 %)
@@ -47,5 +53,5 @@ pictures: $(STAMP) ## record the pictures of README and docs from real runs
 bench: $(STAMP) ## the speed table of docs/reference/speed.md, side by side in one run
 	$(BIN)/python -m benchmarks
 
-clean: ## remove what the targets above made
+clean: engine-down ## remove what the targets above made
 	rm -rf $(BUILD)

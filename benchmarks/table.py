@@ -47,7 +47,7 @@ class Row:
 
     def cells(self) -> list[str]:
         """The row's cells as Markdown."""
-        scale, unit = (1000, "ms") if self.unit == "ms" else (1, "s")
+        scale, unit = (1000, "ms") if self.unit == "ms" else (1, self.unit)
         theirs = f"{self.other} {self.theirs * scale:.2f} {unit}" if self.theirs else self.other
         return [self.what, f"{self.ours * scale:.2f} {unit}", theirs, self.ratio, self.bar, f"{self.peak:.0f} MB"]
 

@@ -12,7 +12,7 @@ from envctl.cli.context import Settings, pass_settings, print_json
 if TYPE_CHECKING:
     from envctl.commands.check import CheckResult
     from envctl.commands.lock import LockResult
-    from envctl.lockfile.changes import Change
+    from envctl.lockfile.changes import BaseChange, Change
 
 
 @click.command(
@@ -35,6 +35,7 @@ Examples:
     shell_complete=complete.packages,
     help="Let one pin move; may be given again.",
 )
+@click.option("--upgrade-base", is_flag=True, help="Ask what the base image's tag is now; packages stay.")
 @click.option(
     "--exclude-newer", metavar="TIME", help="Ignore what was uploaded later: a moment, or a span like 7 days."
 )
@@ -49,6 +50,7 @@ def command(
     resolve: bool,
     upgrade: bool,
     packages: tuple[str, ...],
+    upgrade_base: bool,
     exclude_newer: str | None,
     offline: bool,
     dry_run: bool,
@@ -62,15 +64,22 @@ def command(
     if resolve and not check:
         raise click.UsageError("--resolve goes with --check")
     if check:
-        if upgrade or packages or exclude_newer or dry_run:
+        if upgrade or packages or upgrade_base or exclude_newer or dry_run:
             raise click.UsageError("--check changes nothing, so it takes no upgrade options")
         return _check(settings, targets, form, resolve=resolve, offline=offline)
+    if upgrade_base and offline:
+        raise click.UsageError("--upgrade-base asks a registry, which --offline forbids")
     from envctl.commands.jobs import LockOptions
     from envctl.commands.lock import lock
     from envctl.commands.ports import SystemPorts
 
     options = LockOptions(
-        upgrade=upgrade, upgrade_packages=packages, exclude_newer=exclude_newer, offline=offline, dry_run=dry_run
+        upgrade=upgrade,
+        upgrade_packages=packages,
+        upgrade_base=upgrade_base,
+        exclude_newer=exclude_newer,
+        offline=offline,
+        dry_run=dry_run,
     )
     with settings.working("locking") as progress, SystemPorts(offline=offline, progress=progress) as ports:
         result = lock(settings.directory, targets, options, ports)
@@ -93,7 +102,7 @@ def _check(settings: Settings, targets: tuple[str, ...], form: str, *, resolve: 
             settings.working("resolving") as progress,
             SystemPorts(offline=offline, progress=progress, fresh=True) as ports,
         ):
-            result = check_resolve(settings.directory, targets, ports)
+            result = check_resolve(settings.directory, targets, ports, offline=offline)
     if form == "json":
         print_json(result)
     else:
@@ -143,7 +152,7 @@ def _show_targets(result: LockResult) -> None:
                 count(platform.packages, "package"),
                 "size unknown" if platform.bytes is None else size(platform.bytes),
             ),
-            _base(target.base),
+            _base(platform.base or target.base),
             target.notes if number == len(target.platforms) - 1 else (),
         )
         for target in result.targets
@@ -165,12 +174,20 @@ def _show_targets(result: LockResult) -> None:
 def _show_changes(result: LockResult) -> None:
     """A line for each pin that moved, with the targets where it is not all of them."""
     owners: dict[Change, list[str]] = {}
+    bases: dict[BaseChange, list[str]] = {}
     for target in result.targets:
         for change in target.changes:
             owners.setdefault(change, []).append(target.target)
-    if not owners:
+        for base in target.bases:
+            bases.setdefault(base, []).append(target.target)
+    if not owners and not bases:
         return
     click.echo("  since the last lock")
+    for base, named in bases.items():
+        where = base.platform if len(named) == len(result.targets) else f"{base.platform}, {', '.join(named)}"
+        click.echo(f"    the base image  {_base(base.old)} -> {_short(base)}  ({where})")
+    if not owners:
+        return
     rows = []
     for change, named in sorted(owners.items(), key=lambda item: item[0].name):
         version = f"{change.new or change.old}"
@@ -181,6 +198,13 @@ def _show_changes(result: LockResult) -> None:
     names, moves = (max(len(row[column]) for row in rows) for column in (0, 1))
     for name, move, why in rows:
         click.echo(f"    {name:<{names}}  {move:<{moves}}  {why}")
+
+
+def _short(change: BaseChange) -> str:
+    """The new base; only its digest where the name is that of the old one."""
+    old, new = (_base(base) for base in (change.old, change.new))
+    name, at, digest = new.rpartition("@")
+    return digest if at and old.startswith(f"{name}@") else new
 
 
 def _base(base: str | None) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
+from envctl.commands.bases import Base, Bases
 from envctl.commands.check import Checked, CheckResult
 from envctl.commands.jobs import Job, LockOptions, prepare, wanted
 from envctl.commands.locking import Ports, make_lockfiles
@@ -20,10 +21,14 @@ from envctl.model.target import Target
 Pair = tuple[Package, Wheel]
 
 
-def check_resolve(project: Path, names: Sequence[str], ports: Ports) -> CheckResult:
+def check_resolve(project: Path, names: Sequence[str], ports: Ports, *, offline: bool = False) -> CheckResult:
     """Resolve at the recorded cutoff with the pins as preferences, and compare pins, hashes and content digests.
 
-    Newer versions that the profile would admit are notes. The lockfiles must be fresh (see `check`).
+    Newer versions that the profile would admit are notes, and so are base images whose tags moved. The lockfiles must
+    be fresh (see `check`).
+
+    Args:
+        offline: ask no registry.
     """
     jobs: dict[Target, tuple[Job, Lockfile]] = {}
     for target in wanted(project, names):
@@ -31,13 +36,38 @@ def check_resolve(project: Path, names: Sequence[str], ports: Ports) -> CheckRes
         if job.previous is None:
             raise UsageError(f"{target} has no lockfile to resolve again", hint=f"`envctl lock {target}`")
         jobs[target] = msgspec.structs.replace(job, cutoff=_recorded(job.previous)), job.previous
-    made = make_lockfiles([job for job, _ in jobs.values()], (), LockOptions(), ports)
-    again = {done.job.target: done.lockfile for done in made}
+    asked = {} if offline else {target: _by_tag(job) for target, (job, _) in jobs.items()}
     checked = []
-    for target, (job, locked) in jobs.items():
-        reasons = tuple(_differences(str(target.lockfile), locked, again[target]))
-        checked.append(Checked(target=str(target), fresh=not reasons, reasons=reasons, notes=tuple(_newer(job, ports))))
+    with Bases(tuple(asked.values()), ports.base) as now, Bases((), ports.base) as none:
+        made = make_lockfiles([job for job, _ in jobs.values()], (), LockOptions(), ports, none)
+        again = {done.job.target: done.lockfile for done in made}
+        for target, (job, locked) in jobs.items():
+            found = now.found(asked[target]) if target in asked else {}
+            reasons = [*_differences(str(target.lockfile), locked, again[target])]
+            reasons += _layers(str(target.lockfile), locked, found)
+            notes = (*_newer(job, ports), *_moved(locked, found))
+            checked.append(Checked(target=str(target), fresh=not reasons, reasons=tuple(reasons), notes=notes))
     return CheckResult(fresh=all(one.fresh for one in checked), targets=tuple(checked))
+
+
+def _by_tag(job: Job) -> Job:
+    """The job with its base asked for anew, where that is given by a tag."""
+    tag = job.settled.tagged
+    return msgspec.structs.replace(job, bases=dict.fromkeys(job.settled.based, tag) if tag is not None else {})
+
+
+def _layers(place: str, locked: Lockfile, found: Mapping[str, Base]) -> Iterator[Reason]:
+    for name, base in found.items():
+        pin = locked.envctl.platforms[name]
+        if pin.base_digest == base.digest and pin.diff_ids != base.diff_ids:
+            yield Reason(place, f"the base image {base.digest} for {name} has other layers than are pinned")
+
+
+def _moved(locked: Lockfile, found: Mapping[str, Base]) -> Iterator[str]:
+    for name, base in found.items():
+        pin = locked.envctl.platforms[name]
+        if locked.envctl.image is not None and pin.base_digest != base.digest:
+            yield f"{locked.envctl.image.base} is {base.digest} for {name} now; {pin.base_digest} is locked"
 
 
 def _recorded(locked: Lockfile) -> tuple[datetime | None, str]:

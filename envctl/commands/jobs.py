@@ -15,7 +15,7 @@ from envctl.lockfile.read import parse_lockfile
 from envctl.lockfile.rules import problems
 from envctl.lockfile.seal import intact
 from envctl.lockfile.settle import Settled, settle
-from envctl.lockfile.stale import Reason, reasons
+from envctl.lockfile.stale import Reason, reasons, with_pins
 from envctl.model.lockfile import Lockfile
 from envctl.model.manifest import sha256
 from envctl.model.platform import Libc, Platform
@@ -32,20 +32,27 @@ class LockOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     upgrade: bool = False
     upgrade_packages: tuple[str, ...] = ()
+    upgrade_base: bool = False
     exclude_newer: str | None = None
     offline: bool = False
     dry_run: bool = False
 
     @property
     def moves(self) -> bool:
-        """Whether pins may move though the profile did not change."""
+        """Whether pins of packages may move though the profile did not change."""
         return self.upgrade or bool(self.upgrade_packages) or self.exclude_newer is not None
+
+    @property
+    def renews_base(self) -> bool:
+        """Whether bases given by tags are asked for anew. Without a network the old pins stay."""
+        return (self.upgrade or self.upgrade_base) and not self.offline
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One target. `stale` says why it must be resolved; empty for a fresh one. `cutoff`: moment, and who decided it.
 
-    `intact`: the previous lockfile is as envctl wrote it; of any other the installer is not taken over.
+    `intact`: the previous lockfile is as envctl wrote it; of any other the installer and base image are not taken over.
+    `bases`: platform -> the base image to ask a registry for; with it comes a Python that is X.Y until then.
     """
 
     target: Target
@@ -55,6 +62,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     stale: tuple[Reason, ...]
     cutoff: tuple[datetime | None, str]
     intact: bool = True
+    bases: dict[str, str] = {}
 
     @property
     def platforms(self) -> tuple[Platform, ...]:
@@ -120,8 +128,11 @@ def prepare(
     if previous is not None:
         stale = tuple(reasons(target, previous, inputs, settled, intact=whole))
         whole = whole and not (stale and problems(previous))
-    if not settled.complete():
-        kept = previous.envctl.python.version if previous is not None and not options.upgrade else ""
+    settled, bases = _bases(settled, previous if whole else None, options)
+    if not settled.complete() and not (bases and settled.python.source == "image"):
+        tagged = settled.tagged is not None and settled.python.source == "image"  # then the base, which stays, has it
+        keeps = previous is not None and (tagged or not options.upgrade)
+        kept = previous.envctl.python.version if previous is not None and keeps else ""
         version = settled.python.version
         full = kept if kept.startswith(version + ".") else _newest(inputs, version, python_release)
         python = msgspec.structs.replace(settled.python, version=full)
@@ -134,7 +145,29 @@ def prepare(
         stale=stale,
         cutoff=_cutoff(inputs, previous, options, now),
         intact=whole,
+        bases=bases,
     )
+
+
+def _bases(settled: Settled, previous: Lockfile | None, options: LockOptions) -> tuple[Settled, dict[str, str]]:
+    """Keep what the previous lockfile pins of a base given by the same tag; what is left has to be asked for.
+
+    Where the profile's Python changed, the pinned base is asked for its own.
+    """
+    tag = settled.tagged
+    if tag is None:
+        return settled, {}
+    image = previous.envctl.image if previous is not None else None
+    if previous is None or image is None or image.base != tag or options.renews_base:
+        return settled, dict.fromkeys(settled.based, tag)
+    pins = {name: pin for name, pin in previous.envctl.platforms.items() if pin.base_digest and pin.diff_ids}
+    bases = {name: tag for name in settled.based if name not in pins}
+    own = previous.envctl.python
+    if settled.python.source == "image" and (
+        own.source != "image" or not f"{own.version}.".startswith(f"{settled.python.version}.")
+    ):
+        bases |= {name: f"{tag}@{pin.base_digest}" for name, pin in pins.items() if name in settled.based}
+    return msgspec.structs.replace(settled, platforms=with_pins(settled.platforms, pins)), bases
 
 
 def _newest(inputs: Inputs, version: str, python_release: Callable[[str], str]) -> str:

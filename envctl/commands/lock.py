@@ -8,11 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from envctl.commands.bases import Bases
 from envctl.commands.files import render_files
 from envctl.commands.jobs import Job, LockOptions, prepare, read_previous, wanted
-from envctl.commands.locking import Locked, Ports, make_lockfiles
+from envctl.commands.locking import Locked, Ports, make_lockfiles, rebase
 from envctl.errors import InvalidFile
-from envctl.lockfile.changes import Change, changes
+from envctl.lockfile.changes import BaseChange, Change, base_changes, base_of, changes
 from envctl.model.lockfile import Lockfile
 from envctl.model.platform import Platform
 from envctl.model.target import PROFILES, Target
@@ -20,9 +21,13 @@ from envctl.system.files import exclusive, sweep, write_atomically
 
 
 class PlatformResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One platform of a locked target: number of packages, bytes to download (None where an index says no sizes)."""
+    """One platform of a locked target: number of packages, bytes to download (None where an index says no sizes).
+
+    `base` is the base image with its digest, None without an image.
+    """
 
     platform: str
+    base: str | None = None
     packages: int
     bytes: int | None
     package_set: str
@@ -38,6 +43,7 @@ class TargetResult(msgspec.Struct, frozen=True, kw_only=True):
     base: str | None
     platforms: tuple[PlatformResult, ...]
     changes: tuple[Change, ...]
+    bases: tuple[BaseChange, ...] = ()
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -72,16 +78,23 @@ def lock(project: Path, names: Sequence[str], options: LockOptions, ports: Ports
 def _lock(project: Path, targets: Sequence[Target], options: LockOptions, ports: Ports, started: float) -> LockResult:
     now = ports.now()
     jobs = [prepare(project, t, options, now=now, python_release=ports.python_release) for t in targets]
-    open_jobs = [job for job in jobs if job.stale or options.moves]
     locked = {job.target: Locked(job, job.previous) for job in jobs if job.previous is not None}
-    if open_jobs:
-        siblings = [job for job in jobs if job not in open_jobs and job.previous is not None]
-        siblings += _siblings_on_disk(project, open_jobs, jobs, ports)
-        for done in make_lockfiles(open_jobs, siblings, options, ports):
-            locked[done.job.target] = done
+    with Bases([job for job in jobs if job.stale or options.moves or options.renews_base], ports.base) as bases:
+        open_jobs = []
+        for job in jobs:
+            rebased = None if job.stale or options.moves else rebase(job, bases, options)
+            if rebased is None:
+                open_jobs.append(job)
+            else:
+                locked[job.target] = rebased
+        if open_jobs:
+            siblings = [job for job in jobs if job not in open_jobs and job.previous is not None]
+            siblings += _siblings_on_disk(project, open_jobs, jobs, ports)
+            locked |= {done.job.target: done for done in make_lockfiles(open_jobs, siblings, options, ports, bases)}
     files: dict[Path, bytes] = {}
     for target in targets:
-        files |= render_files(project, target, locked[target].lockfile, resolved=locked[target].job in open_jobs)
+        done = locked[target]
+        files |= render_files(project, target, done.lockfile, resolved=done.lockfile is not done.job.previous)
     changed = {path: data for path, data in files.items() if not _same(path, data)}
     if changed and not options.dry_run:
         write_atomically(changed)
@@ -119,6 +132,7 @@ def _result(done: Locked, every: dict[Target, Locked], written: Sequence[str]) -
         platforms.append(
             PlatformResult(
                 platform=str(platform),
+                base=base_of(lockfile, str(platform)),
                 packages=len(wheels),
                 bytes=sum(sizes) if len(sizes) == len(wheels) else None,
                 package_set=lockfile.envctl.package_set[str(platform)],
@@ -134,6 +148,7 @@ def _result(done: Locked, every: dict[Target, Locked], written: Sequence[str]) -
         base=image.base if image else None,
         platforms=tuple(platforms),
         changes=tuple(changes(previous, lockfile, done.job.inputs)) if previous is not None else (),
+        bases=tuple(base_changes(previous, lockfile)) if previous is not None else (),
         warnings=done.warnings,
         notes=tuple(_notes(done, every)),
     )

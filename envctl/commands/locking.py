@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from envctl.commands.bases import Base, Bases
 from envctl.commands.jobs import Job, LockOptions
 from envctl.commands.resolving import Unit, resolve_jobs
 from envctl.errors import IndexFailed
@@ -60,6 +61,10 @@ class Ports(Protocol):
         """The installer that the Dockerfile is to use."""
         ...
 
+    def base(self, reference: str, platform: str) -> Base:
+        """The base image of that name now, for an OCI platform."""
+        ...
+
     def read(self, wheels: Sequence[Candidate], jobs: Sequence[Job]) -> dict[str, Read]:
         """Read wheels, by URL."""
         ...
@@ -73,11 +78,15 @@ class Locked(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def make_lockfiles(jobs: Sequence[Job], siblings: Sequence[Job], options: LockOptions, ports: Ports) -> list[Locked]:
+def make_lockfiles(
+    jobs: Sequence[Job], siblings: Sequence[Job], options: LockOptions, ports: Ports, bases: Bases
+) -> list[Locked]:
     """Resolve and read everything for the jobs; nothing is written. Errors as `lock` raises them."""
+    jobs = [bases.with_python(job) for job in jobs]
     with ThreadPoolExecutor(max_workers=1) as pool:
         installers = pool.submit(lambda: {job.target: _installer(job, options, ports) for job in jobs})
         answers = resolve_jobs(jobs, siblings, options, ports.resolver)
+        bases.failed(jobs)
         chosen = {unit: _choose(unit, jobs, answers[unit]) for unit in answers}
         candidates = {c.url: c for of_unit in chosen.values() for c in of_unit.values()}
         read = ports.read(list(candidates.values()), jobs)
@@ -93,7 +102,7 @@ def make_lockfiles(jobs: Sequence[Job], siblings: Sequence[Job], options: LockOp
         check_cuda(job.inputs, sets)
         lockfile = assemble(
             job.target,
-            job.settled,
+            bases.settled(job),
             sets,
             resolver=ports.resolver.name,
             cutoff=job.cutoff,
@@ -103,6 +112,29 @@ def make_lockfiles(jobs: Sequence[Job], siblings: Sequence[Job], options: LockOp
         warnings = check_hooks(job.inputs, lockfile.envctl.hooks, job.previous)
         locked.append(Locked(job, lockfile, tuple(warnings)))
     return locked
+
+
+def rebase(job: Job, bases: Bases, options: LockOptions) -> Locked | None:
+    """A fresh job's lockfile with its base renewed where that is wanted, and nothing else moved.
+
+    None where the new base brings another Python: that has to be resolved.
+    """
+    previous = job.previous
+    if previous is None:
+        return None
+    by_digest = options.upgrade_base and job.settled.image is not None and job.settled.tagged is None
+    warnings = ("image.base is given by its digest, which stays as it is",) if by_digest else ()
+    if not job.bases or not options.renews_base:
+        return Locked(job, previous, warnings)
+    settled = bases.settled(job)
+    if settled.python != previous.envctl.python:
+        return None
+    if settled.platforms == previous.envctl.platforms:
+        return Locked(job, previous)
+    envctl = msgspec.structs.replace(previous.envctl, platforms=settled.platforms)
+    lockfile = msgspec.structs.replace(previous, tool=msgspec.structs.replace(previous.tool, envctl=envctl))
+    _check_sense(job, lockfile)
+    return Locked(job, lockfile)
 
 
 def _check_sense(job: Job, lockfile: Lockfile) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from types import TracebackType
 
+from envctl.commands.bases import Base
 from envctl.commands.jobs import Job
 from envctl.commands.locking import Read
 from envctl.errors import InvalidFile
@@ -17,6 +18,9 @@ from envctl.index.contents import WheelRef, read_contents
 from envctl.index.mirrors import configured, credentials
 from envctl.model.lockfile import Installer
 from envctl.model.resolution import Candidate
+from envctl.oci.cache import DocumentCache
+from envctl.oci.reference import Reference
+from envctl.oci.registry import Registry
 from envctl.resolve.installer import resolve_installer
 from envctl.resolve.interface import Resolver
 from envctl.resolve.uv import UvResolver
@@ -40,6 +44,7 @@ class SystemPorts:
         self._offline = offline
         self._progress = progress
         self._cache = None if fresh else ContentCache()
+        self._registry = Registry(offline=offline, cache=None if fresh else DocumentCache())
         self._client = Client(offline=offline, credentials=credentials({}))
         self._ahead = Ahead(self._client, self._cache)
         self._resolver = UvResolver(default_index=configured(os.environ), seen=None if offline else self._ahead.see)
@@ -50,6 +55,7 @@ class SystemPorts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._registry.close()
         self._ahead.__exit__(kind, error, trace)
         self._client.close()
 
@@ -95,6 +101,12 @@ class SystemPorts:
             indexes=job.inputs.profile.resolver.index,
             offline=self._offline,
         )
+
+    def base(self, reference: str, platform: str) -> Base:
+        """The base image, from its registry."""
+        image = self._registry.image(Reference.parse(reference), platform)
+        python = image.config.variable("PYTHON_VERSION")
+        return Base(digest=image.document.descriptor.digest, diff_ids=image.config.diff_ids, python=python)
 
     def read(self, wheels: Sequence[Candidate], jobs: Sequence[Job]) -> dict[str, Read]:
         """Read wheels by range, many at once, or take them from the cache by sha256."""

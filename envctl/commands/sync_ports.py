@@ -23,8 +23,9 @@ from envctl.model.manifest import Manifest
 from envctl.model.platform import Platform
 from envctl.model.simple_api import SimpleFile
 from envctl.resolve.uv import UvResolver
+from envctl.system.answers import Downloaded
 from envctl.system.credentials import redact
-from envctl.system.http import Client, Downloaded
+from envctl.system.http import Client
 from envctl.verify.compare import compare
 
 Progress = Callable[[str, int, int], None]

@@ -18,6 +18,29 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class BaseChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A base image that is another one than before, with its digest; None where there was or is none."""
+
+    platform: str
+    old: str | None
+    new: str | None
+
+
+def base_changes(previous: Lockfile, lockfile: Lockfile) -> list[BaseChange]:
+    """Changed base images by platform."""
+    names = sorted(previous.envctl.platforms.keys() | lockfile.envctl.platforms.keys())
+    pairs = [(name, base_of(previous, name), base_of(lockfile, name)) for name in names]
+    return [BaseChange(platform=name, old=old, new=new) for name, old, new in pairs if old != new]
+
+
+def base_of(lockfile: Lockfile, platform: str) -> str | None:
+    """The base image of a platform, with its digest where it is pinned."""
+    image, pin = lockfile.envctl.image, lockfile.envctl.platforms.get(platform)
+    if image is None or pin is None or not platform.startswith("linux/"):
+        return None
+    return image.base if "@" in image.base or pin.base_digest is None else f"{image.base}@{pin.base_digest}"
+
+
 def changes(previous: Lockfile, lockfile: Lockfile, inputs: Inputs) -> list[Change]:
     """Changed pins by name; a distribution pinned at several versions shows them joined."""
     old, new = _versions(previous), _versions(lockfile)

@@ -64,7 +64,9 @@ def _head(lockfile: Lockfile) -> Iterator[str]:
         or not all(_HEX.fullmatch(digest) for digest in installer.sha256.values())
     ):
         yield "tool.envctl.installer is not a version of uv with the sha256 of each platform's wheel"
-    for what, digest in [("inputs", envctl.inputs), *(("package-set", d) for d in envctl.package_set.values())]:
+    pins = [digest for pin in envctl.platforms.values() for digest in (pin.base_digest, *pin.diff_ids) if digest]
+    digests = [("inputs", envctl.inputs), *(("package-set", d) for d in envctl.package_set.values())]
+    for what, digest in [*digests, *(("platforms", digest) for digest in pins)]:
         if not _DIGEST.fullmatch(digest):
             yield f"tool.envctl.{what} holds {digest!r}, not sha256:<64 hex digits>"
 

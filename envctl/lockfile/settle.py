@@ -48,15 +48,27 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
         """Whether the patch release of Python is known."""
         return bool(_PATCH.fullmatch(self.python.version))
 
+    @property
+    def tagged(self) -> str | None:
+        """The base image where it is given by a tag, so that a registry has to say its digests; else None."""
+        return self.image.base if self.image is not None and "@" not in self.image.base else None
+
+    @property
+    def based(self) -> tuple[str, ...]:
+        """The platforms that have an image."""
+        return tuple(name for name in self.platforms if self.image is not None and name.startswith("linux/"))
+
 
 def settle(inputs: Inputs, digests: Mapping[str, str]) -> Settled:
     """Settle a target. `digests` gives each locked file's `sha256:<hex>` by its source.
 
+    A base given by a tag is left open (`tagged`), and with it the patch release of a Python that it brings.
+
     Raises:
-        InvalidFile: the base has no digest, or the Python's patch release is not said where it must be.
+        InvalidFile: the Python's patch release is not said where it must be.
     """
     profile, image = inputs.profile, inputs.profile.image
-    digest = _base_digest(inputs, image) if image else None
+    digest = _base_digest(image) if image else None
     platforms = sorted(Platform.parse(name) for name in profile.platforms)
     return Settled(
         inputs=inputs.digest,
@@ -66,7 +78,9 @@ def settle(inputs: Inputs, digests: Mapping[str, str]) -> Settled:
         overrides=profile.resolver.overrides,
         exclude=profile.resolver.exclude,
         cuda=profile.cuda,
-        indexes=tuple(LockedIndex(name=index.name, url=index.url) for index in profile.resolver.index),
+        indexes=tuple(
+            LockedIndex(name=index.name, url=index.url, default=not index.packages) for index in profile.resolver.index
+        ),
         image=_image(image, digests) if image else None,
         platforms={str(p): PlatformPin(libc=profile.libc, base_digest=digest) for p in platforms},
         commands=dict(sorted(profile.commands.items())),
@@ -110,20 +124,9 @@ def _image(image: ImageTable, digests: Mapping[str, str]) -> Image:
     )
 
 
-def _base_digest(inputs: Inputs, image: ImageTable) -> str:
+def _base_digest(image: ImageTable) -> str | None:
     match = _DIGEST.search(image.base)
-    if match is None:
-        file, line = inputs.line_of.get("image.base", (None, None))
-        raise InvalidFile(
-            "the base image has no digest",
-            file=file,
-            line=line,
-            key="image.base",
-            found=image.base,
-            expected=f"{image.base}@sha256:<64 hex digits>",
-            hint=f"`docker buildx imagetools inspect {image.base}` prints it; this version of envctl asks no registry",
-        )
-    return match[1]
+    return match[1] if match is not None else None
 
 
 def _python(inputs: Inputs, image: ImageTable | None) -> Python:
@@ -137,7 +140,7 @@ def _python(inputs: Inputs, image: ImageTable | None) -> Python:
             version = _standalone_version(inputs, version, builds)
         elif any(re.match(r"python3(?:\.\d+)?(?:=|$)", package) for package in image.packages):
             source = "os"
-        if not _PATCH.fullmatch(version):
+        if not _PATCH.fullmatch(version) and (source != "image" or "@" in image.base):
             file, line = inputs.line_of.get("python", (None, None))
             raise InvalidFile(
                 "the patch release of Python is not said",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import msgspec
 
 from envctl.lockfile.assemble import applies, parse
 from envctl.lockfile.rules import problems
 from envctl.lockfile.settle import Settled
-from envctl.model.lockfile import Lockfile, Package
+from envctl.model.lockfile import Lockfile, Package, PlatformPin
 from envctl.model.names import requirement_name
 from envctl.model.profile import Inputs, Requirement
 from envctl.model.target import Target
@@ -53,9 +53,12 @@ def _settled(place: str, lockfile: Lockfile, inputs: Inputs, settled: Settled) -
     python = settled.python
     if not settled.complete() and envctl.python.version.startswith(python.version + "."):
         python = msgspec.structs.replace(python, version=envctl.python.version)
+    platforms = settled.platforms
+    if settled.tagged is not None:
+        platforms = with_pins(platforms, envctl.platforms)
     pairs: list[tuple[str, object, object]] = [
         ("python", python, envctl.python),
-        ("platforms", settled.platforms, envctl.platforms),
+        ("platforms", platforms, envctl.platforms),
         ("constraints", settled.constraints, envctl.constraints),
         ("resolver.overrides", settled.overrides, envctl.overrides),
         ("resolver.exclude", settled.exclude, envctl.exclude),
@@ -67,9 +70,24 @@ def _settled(place: str, lockfile: Lockfile, inputs: Inputs, settled: Settled) -
         ("policy", settled.policy, envctl.policy),
         ("project", settled.project, envctl.project),
     ]
+    for name in settled.based:
+        if settled.tagged is not None and name in envctl.platforms and envctl.platforms[name].base_digest is None:
+            yield Reason(_place(inputs, "image.base"), f"image.base: {settled.tagged} is not pinned for {name}")
     for key, asked, locked in pairs:
         if asked != locked:
             yield Reason(_place(inputs, key), f"{key}: the lockfile says otherwise{_first_difference(asked, locked)}")
+
+
+def with_pins(
+    platforms: Mapping[str, PlatformPin], locked: Mapping[str, PlatformPin], names: Collection[str] | None = None
+) -> dict[str, PlatformPin]:
+    """The platforms with the base image as it is locked there, for those of `names` (all: None) that have one."""
+    return {
+        name: msgspec.structs.replace(pin, base_digest=locked[name].base_digest, diff_ids=locked[name].diff_ids)
+        if name in locked and (names is None or name in names)
+        else pin
+        for name, pin in platforms.items()
+    }
 
 
 def _requirements(place: str, lockfile: Lockfile, inputs: Inputs) -> Iterator[Reason]:

@@ -64,7 +64,7 @@ _CUDNN = re.compile(r"nvidia-cudnn(?:-cu\d+)?")
 _MAJOR = re.compile(r"(?:nvidia-.+-cu|cupy-cuda|jax-cuda)(1\d)(?:x|-plugin|-pjrt)?")
 _LOCAL = re.compile(r"\+cu(1\d)(\d)\b")
 _BASE = re.compile(r"(?:^|/)cuda:(\d{1,2})\.(\d{1,2})")
-_NUMBERS = re.compile(r"\d{1,6}(?:\.\d{1,6}){1,3}")
+_NUMBERS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6}){1,3}")
 
 
 class Cuda(msgspec.Struct, frozen=True, kw_only=True):

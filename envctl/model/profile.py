@@ -113,7 +113,8 @@ class ImageTable(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forb
     base: Annotated[
         str,
         Meta(
-            description="The base image, NAME[:TAG][@sha256:DIGEST]. With a digest, `python` is X.Y.Z.",
+            description="The base image, NAME[:TAG][@sha256:DIGEST]. `lock` pins a tag; with a digest, `python` is "
+            "X.Y.Z.",
             extra_json_schema={"examples": ["python:3.11.9-slim-bookworm@sha256:8fb099199b9f…"]},
         ),
     ]

@@ -7,23 +7,20 @@ Podman in its compatible form, offer on a socket; building with BuildKit is not 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from envctl.errors import ToolFailed, UsageError
+from envctl.errors import ToolFailed
+from envctl.oci.address import SECONDS, address, knock, tls
 
 T = TypeVar("T")
 
 _CHUNK = 2**20
-_SECONDS = 120
 _ANSWER = 2**28
-_DEFAULT = "unix:///var/run/docker.sock"
 _LIMITS = {"memory": "MemoryLimit", "pids": "PidsLimit", "cpus": "CpuCfsQuota"}
 
 
@@ -113,15 +110,18 @@ class Engine:
                 "the Docker SDK for Python is not installed", hint="pip install 'envctl-ml[containers]'"
             ) from error
         try:
+            knock(self.address)
             self._docker = docker.DockerClient(
-                base_url=self.address, tls=_tls(environ), version="auto", timeout=_SECONDS, user_agent="envctl"
+                base_url=self.address, tls=tls(environ), version="auto", timeout=SECONDS, user_agent="envctl"
             )
         except (docker.errors.DockerException, OSError, ValueError) as error:  # OSError: those of requests too
             raise ToolFailed(
                 "no container engine answers",
                 found=f"{self.address}: {_reason(error)}",
                 expected="Docker or Podman, by DOCKER_HOST or its usual socket",
-                hint="start the engine; `envctl doctor` says more",
+                hint="start the engine, or join its group (usually docker)"
+                if isinstance(error, PermissionError)
+                else "start the engine; `envctl doctor` says more",
             ) from error
         self._api = self._docker.api
 
@@ -329,53 +329,6 @@ class Engine:
             return asking()
         except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise ToolFailed(f"the engine could not {what}", file=self.address, found=_reason(error)) from error
-
-
-def address(environ: Mapping[str, str]) -> str:
-    """Where the engine listens: DOCKER_HOST, else the current context of the docker command, else the usual socket.
-
-    Raises:
-        UsageError: DOCKER_CONTEXT, or the configuration's `currentContext`, names a context that there is not.
-    """
-    said = environ.get("DOCKER_HOST")
-    if said:
-        return said
-    home = environ.get("HOME", "")
-    folder = Path(environ.get("DOCKER_CONFIG") or Path(home, ".docker"))
-    name = environ.get("DOCKER_CONTEXT") or _json(folder / "config.json").get("currentContext")
-    if name and name != "default":
-        for place in sorted(folder.glob("contexts/meta/*/meta.json")):
-            context = _json(place)
-            if context.get("Name") == name:
-                host = ((context.get("Endpoints") or {}).get("docker") or {}).get("Host")
-                if host:
-                    return str(host)
-        raise UsageError(
-            "there is no such Docker context", found=ascii(name), hint="`docker context ls`, or set DOCKER_HOST"
-        )
-    own = Path(environ.get("XDG_RUNTIME_DIR") or "/nonexistent", "docker.sock")
-    if not Path("/var/run/docker.sock").exists() and own.exists():
-        return f"unix://{own}"
-    return _DEFAULT
-
-
-def _tls(environ: Mapping[str, str]) -> Any:
-    if not environ.get("DOCKER_TLS_VERIFY"):
-        return False
-    import docker
-
-    folder = Path(environ.get("DOCKER_CERT_PATH") or Path(environ.get("HOME", ""), ".docker"))
-    return docker.tls.TLSConfig(
-        client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")), ca_cert=str(folder / "ca.pem"), verify=True
-    )
-
-
-def _json(place: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(place.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _reason(error: BaseException) -> str:

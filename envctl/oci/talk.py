@@ -29,6 +29,7 @@ def talk(connection: Any, pieces: Iterator[bytes], limit: int) -> bytes:
             raw.shutdown(socket.SHUT_RDWR)  # a writer that still waits is let go
         writer.join()
         connection.close()
+        raw.close()  # closing a file over a socket leaves the socket open
 
 
 def _write(raw: Any, pieces: Iterator[bytes]) -> None:

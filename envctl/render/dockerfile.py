@@ -35,6 +35,7 @@ def render(lockfile: Lockfile, *, lock_digest: str) -> str:
     blocks = [
         _header(context),
         stages.base(context),
+        stages.wheels(),
         *stages.system(context),
         *stages.standalone(context),
         stages.tools(context),
@@ -115,7 +116,8 @@ def _header(context: Context) -> list[str]:
         f"# In the project folder, with BuildKit ({engine} or newer):",
         f"#   docker build --platform {context.platforms[0]} -f {target.dockerfile} -t {slug} .",
         *(f"# or with --platform {name}" for name in context.platforms[1:]),
-        "# Credentials and certificates come as build secrets only: --secret id=netrc,src=FILE --secret id=ca,src=FILE",
+        "# Credentials, certificates and a mirror's address come as build secrets only: --secret id=netrc,src=FILE,",
+        "# id=ca and id=index.",
         "",
         "# By default the newest upload among the pins. With one value, two builds on one engine give one image.",
         f"ARG SOURCE_DATE_EPOCH={context.epoch}",

@@ -52,5 +52,10 @@ def render(lockfile: Lockfile) -> str:
         lines += ["!**", *_NEVER]
         patterns.remove(".")
     lines += [f"!{pattern}" for pattern in patterns]
-    lines += [*_BYTECODE, f"!{target.lockfile}"]
+    files = envctl.image.files if envctl.image else ()
+    # What is locked is locked whole: also where it holds bytecode, or looks like a secret. `**` says it of each file:
+    # readers carry over from folders only what changed the result there.
+    locked = {ignore_pattern(file.source, "image.files") for file in files if file.digest is not None}
+    whole = [f"!{pattern}{under}" for pattern in sorted(locked) for under in ("", "/**")]
+    lines += [*_BYTECODE, *whole, f"!{target.lockfile}"]
     return "\n".join(lines) + "\n"

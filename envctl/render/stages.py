@@ -24,6 +24,8 @@ _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")
 _OS_PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9+._-]*[A-Za-z0-9+._])?(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+~:_-]+)?")
 _NETRC = "--mount=type=secret,id=netrc,target=/root/.netrc"
 _CA = "--mount=type=secret,id=ca,target=/run/secrets/ca"
+_INDEX = "--mount=type=secret,id=index,target=/run/secrets/index"
+_WHEELS = "--mount=type=bind,from=wheels,target=/wheels"
 _CACHE = "--mount=type=cache,id=envctl-uv,target=/root/.cache/uv"
 _TRUST = "if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi"
 _UV = "/opt/uv/bin/uv"
@@ -94,6 +96,11 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         return {"standalone": f"/opt/python/bin/{name}", "os": f"/usr/bin/{name}"}.get(self.python.source or "", name)
 
     @property
+    def default_index(self) -> str | None:
+        """The index that the profile puts in place of the default one, without credentials."""
+        return next((index.url for index in self.lockfile.envctl.indexes if index.default), None)
+
+    @property
     def before_last(self) -> str:
         """The stage that the last one starts from."""
         return "system" if self.os_packages else "base"
@@ -143,8 +150,17 @@ def system(context: Context) -> list[list[str]]:
             *install,
             remove,
             f" && {moved} -type d -name __pycache__ -prune -exec rm -rf {{}} + \\",
-            f" && {moved} -exec touch -h -d @{context.epoch} {{}} +",
+            f" && {moved} -exec touch -h -d @{context.epoch} {{}} + \\",
+            f" && touch -d @{context.epoch} / /etc",  # where engines put mount points before a step begins
         ]
+    ]
+
+
+def wheels() -> list[str]:
+    """Where wheels of this machine come in: an empty stage, in whose place a folder can be given."""
+    return [
+        "# Empty; `--build-context wheels=DIR` takes its place: where it holds wheels, nothing is downloaded.",
+        "FROM scratch AS wheels",
     ]
 
 
@@ -172,43 +188,54 @@ def standalone(context: Context) -> list[list[str]]:
 
 
 def tools(context: Context) -> list[str]:
-    """The interpreter, checked to be the locked one, the installer by its sha256, and the script that makes layers."""
+    """The interpreter, checked to be the locked one, and the script that makes layers."""
     version, python = context.python.version, context.interpreter
     if not _VERSION.fullmatch(version):
         raise InvalidFile("the Python version is malformed", key="tool.envctl.python.version", found=ascii(version))
-    check = (
-        "'import platform, sys; v = platform.python_version(); \\\n"
-        f'      sys.exit(0 if v == "{version}" else "this is Python " + v + ", the lockfile says {version}")\''
-    )
     lines = [
-        "# What builds: the interpreter, which must be the locked one, and the installer, pinned by its sha256.",
+        "# What builds: the interpreter, which must be the locked one, and the script that makes layers.",
         f"FROM {'system' if context.python.source == 'os' else 'base'} AS tools",
         "USER 0",
         "ENV " + " \\\n    ".join(_BUILD_ENV),
-    ]
-    if context.python.source == "standalone":
-        lines += [
-            "RUN --mount=type=bind,from=archive,target=/mnt \\",
-            "    mkdir -p /layers/python_build/opt \\",
-            " && tar -xzf /mnt/python.tar.gz -C /layers/python_build/opt --no-same-owner \\",
-            f" && touch -d @{context.epoch} /layers/python_build/opt \\",
-            " && cp -al /layers/python_build/opt/python /opt/python",
-        ]
-    return [
-        *lines,
-        f"RUN {_NETRC} \\",
-        f"    {_CA} \\",
-        f"    {python} -I -c {check} \\",
-        " && printf '%s\\n' \\",
-        *(f"      {shell(line, 'tool.envctl.installer')} \\" for line in _installer(context)),
-        "      > /tmp/installer.txt \\",
-        f" && {python} -m venv /tmp/pip \\",
-        " && if [ -s /run/secrets/ca ]; then set -- --cert /run/secrets/ca; fi \\",
-        ' && /tmp/pip/bin/python -m pip --isolated --disable-pip-version-check install "$@" --no-cache-dir \\',
-        "      --no-deps --only-binary :all: --require-hashes --target /opt/uv -r /tmp/installer.txt",
-        "RUN printf '%s\\n' \\",
+        "RUN --network=none printf '%s\\n' \\",
         *(f"      '{line}' \\" for line in script()),
         "      > /opt/layers.py",
+    ]
+    steps = []
+    if context.python.source == "standalone":
+        lines += [
+            *(["ARG TARGETARCH"] if len(context.platforms) > 1 else []),
+            "RUN --network=none --mount=type=bind,from=archive,target=/mnt \\",
+        ]
+        steps = [
+            *_archive(context),
+            "mkdir -p /layers/python_build/opt",
+            'tar -xzf "$archive" -C /layers/python_build/opt --no-same-owner',
+            "cp -al /layers/python_build/opt/python /opt/python",
+        ]
+    else:
+        lines.append("RUN --network=none \\")
+    steps.append(
+        f"{python} -I -c 'import platform, sys; v = platform.python_version(); \\\n"
+        f'      sys.exit(0 if v == "{version}" else "this is Python " + v + ", the lockfile says {version}")\''
+    )
+    if context.python.source == "standalone":
+        steps.append(f"{python} -I /opt/layers.py 'python_build -'")
+    return [*lines, "    " + " \\\n && ".join(steps)]
+
+
+def _archive(context: Context) -> list[str]:
+    """Finds the locked archive by its sha256 in /mnt, as `$archive`: a named context may hold others too."""
+    digests = {p.removeprefix("linux/"): context.python.builds[p].sha256 for p in context.platforms}
+    wanted = next(iter(digests.values()))
+    cases = []
+    if len(digests) > 1:
+        arms = "".join(f" \\\n      {arch}) sha256={digest} ;;" for arch, digest in digests.items())
+        cases, wanted = [f"case $TARGETARCH in{arms} esac"], "$sha256"
+    return [
+        *cases,
+        'for file in /mnt/*; do if [ "$(sha256sum < "$file")" = "' + wanted + '  -" ]; then archive=$file; fi; done',
+        "{ [ -n \"$archive\" ] || { echo 'none of these is the locked archive of Python' >&2; exit 1; }; }",
     ]
 
 
@@ -229,25 +256,62 @@ def _installer(context: Context) -> list[str]:
 
 
 def packages(context: Context, layers: list[Layer]) -> list[str]:
-    """The environment, installed from the lockfile with every hash enforced, then split into layers."""
+    """The installer by its sha256; the environment, installed from the lockfile with every hash enforced, in layers."""
     seen = " --system-site-packages" if context.image.provides else ""
     rows = [" ".join([layer.name, str(min(layer.moment, context.epoch)), *layer.packages]) for layer in layers]
     rows[-1] = " ".join(rows[-1].split()[:2])
+    python = context.interpreter
     return [
         "# The environment: exactly the lockfile, wheels only, every hash enforced; then split into layers.",
         "FROM tools AS packages",
+        f"RUN {_WHEELS} \\",
+        *(f"    {mount} \\" for mount in _secrets(context)),
+        "    printf '%s\\n' \\",
+        *(f"      {shell(line, 'tool.envctl.installer')} \\" for line in _installer(context)),
+        "      > /tmp/installer.txt \\",
+        f" && {_from_where(context, '--no-index --find-links', '--index-url')} \\",
+        ' && if [ -s /run/secrets/ca ]; then set -- "$@" --cert /run/secrets/ca; fi \\',
+        f" && with={python} \\",
+        " && if ! $with -m pip --version > /dev/null 2>&1; then \\",
+        f"      {python} -m venv /tmp/pip && with=/tmp/pip/bin/python; fi \\",
+        ' && $with -m pip --isolated --disable-pip-version-check --no-input install "$@" --no-cache-dir \\',
+        "      --no-deps --only-binary :all: --require-hashes --target /opt/uv -r /tmp/installer.txt",
         f"COPY {copy_form(str(context.target.lockfile), LOCKFILE, 'tool.envctl.profile')}",
         f"RUN {_CACHE} \\",
-        f"    {_NETRC} \\",
-        f"    {_CA} \\",
+        f"    {_WHEELS} \\",
+        *(f"    {mount} \\" for mount in _secrets(context)),
         f"    {_same(LOCKFILE, context.lock_digest, _OTHER, 'lock_digest')} \\",
         f" && {_TRUST} \\",
-        f" && {context.interpreter} -m venv --without-pip{seen} /opt/venv \\",
-        f" && {_UV} pip sync --no-config --preview-features pylock --no-build --python /opt/venv/bin/python \\",
-        f"      {LOCKFILE} \\",
+        f" && {python} -m venv --without-pip{seen} /opt/venv \\",
+        f" && {_from_where(context, '--offline --no-index --find-links', '--default-index', locked=False)} \\",
+        f" && if [ $# = 0 ]; then set -- {LOCKFILE}; \\",
+        f"    else {python} -I /opt/layers.py pins {LOCKFILE} > /tmp/pins.txt \\",
+        '      && set -- "$@" /tmp/pins.txt; fi \\',
+        f" && {_UV} pip sync --no-config --preview-features pylock --no-build --require-hashes \\",
+        '      --python /opt/venv/bin/python "$@" \\',
         " && rm -f /opt/venv/.lock \\",
-        f" && {context.interpreter} -I /opt/layers.py" + "".join(f" \\\n      '{row}'" for row in rows),
+        f" && {python} -I /opt/layers.py" + "".join(f" \\\n      '{row}'" for row in rows),
     ]
+
+
+def _secrets(context: Context) -> tuple[str, ...]:
+    """What a step that may download is given. A default index of the lockfile's own has no mirror."""
+    return (_NETRC, _CA) if context.default_index is not None else (_NETRC, _CA, _INDEX)
+
+
+def _from_where(context: Context, folder: str, index: str, *, locked: bool = True) -> str:
+    """Sets the shell's arguments to options that say where files come from; none: from the tool's own default.
+
+    Args:
+        folder, index: the tool's options.
+        locked: whether the lockfile's default index is said where nothing else is.
+    """
+    branches = [f'if [ -n "$(ls /wheels)" ]; then set -- {folder} /wheels;']
+    if context.default_index is None:
+        branches.append(f'elif [ -s /run/secrets/index ]; then set -- {index} "$(cat /run/secrets/index)";')
+    elif locked:
+        branches.append(f"else set -- {index} {shell(context.default_index, 'tool.envctl.indexes')};")
+    return " \\\n    ".join([*branches, "fi"])
 
 
 def project(context: Context) -> list[list[str]]:
@@ -256,8 +320,22 @@ def project(context: Context) -> list[list[str]]:
     if own is None:
         return []
     cutoff = context.lockfile.envctl.resolver.exclude_newer
-    newer = f" --exclude-newer {cutoff.strftime('%Y-%m-%dT%H:%M:%SZ')}" if cutoff is not None else ""
+    newer = (
+        [f'[ -n "$(ls /wheels)" ] || set -- "$@" --exclude-newer {cutoff.strftime("%Y-%m-%dT%H:%M:%SZ")}']
+        if cutoff
+        else []
+    )
     source = str(PurePosixPath(inside(own.path, "project.path")))
+    steps = [
+        _TRUST,
+        _from_where(context, "--offline --no-index --find-links", "--default-index"),
+        *newer,
+        f'{_UV} build --wheel "$@" --python /opt/venv/bin/python --out-dir /tmp/wheels /src',
+        f"{_UV} pip install --no-config --offline --no-deps --python /opt/venv/bin/python \\\n"
+        "      --prefix /layers/own_project/opt/venv /tmp/wheels/*.whl",
+        "rm -f /layers/own_project/opt/venv/.lock",
+        f'{context.interpreter} -I /opt/layers.py "own_project $SOURCE_DATE_EPOCH"',
+    ]
     return [
         [
             "# The project's own package, built as a wheel. Its build backend is the newest of the lockfile's cutoff.",
@@ -265,15 +343,9 @@ def project(context: Context) -> list[list[str]]:
             "ARG SOURCE_DATE_EPOCH",
             f"COPY {copy_form(source, '/src/', 'project.path')}",
             f"RUN {_CACHE} \\",
-            f"    {_NETRC} \\",
-            f"    {_CA} \\",
-            f"    {_TRUST} \\",
-            f" && {_UV} build --wheel{newer} \\",
-            "      --python /opt/venv/bin/python --out-dir /tmp/wheels /src \\",
-            f" && {_UV} pip install --no-config --offline --no-deps --python /opt/venv/bin/python \\",
-            "      --prefix /layers/own_project/opt/venv /tmp/wheels/*.whl \\",
-            " && rm -f /layers/own_project/opt/venv/.lock \\",
-            f' && {context.interpreter} -I /opt/layers.py "own_project $SOURCE_DATE_EPOCH"',
+            f"    {_WHEELS} \\",
+            *(f"    {mount} \\" for mount in _secrets(context)),
+            "    " + " \\\n && ".join(steps),
         ]
     ]
 
@@ -295,20 +367,21 @@ def application(context: Context) -> list[str]:
             raise InvalidFile(f"{key}.target is the whole image", key=f"{key}.target", found=target)
         lines.append(f"COPY {copy_form(file.source, _APP + target, f'{key}.source')}")
         if file.digest is not None:
-            steps.append(_locked(file, key))
+            steps.append(_locked(file, context, key))
     if image.workdir is not None:
         steps.append(f"mkdir -p {shell(_APP + absolute(image.workdir, 'image.workdir'), 'image.workdir')}")
     steps.append(f'{context.interpreter} -I /opt/layers.py "app_files $SOURCE_DATE_EPOCH"')
-    return [*lines, "RUN " + " \\\n && ".join(steps)]
+    return [*lines, "RUN --network=none " + " \\\n && ".join(steps)]
 
 
-def _locked(file: LockedFile, key: str) -> str:
-    """Refuse a locked file that is not the locked one. A folder's digest is checked when the image is verified."""
+def _locked(file: LockedFile, context: Context, key: str) -> str:
+    """Refuse a file or folder that is not the locked one."""
     target = _APP + file.target
     if target.endswith("/"):
         target += PurePosixPath(file.source).name
-    place = shell(target, key)
-    return f"{{ [ -d {place} ] || {_same(place, file.digest or '', f'{file.source} is not the locked file', key)}; }}"
+    digest = _hex((file.digest or "").removeprefix("sha256:"), key)
+    words = f"sha256:{digest} {shell(target, key)} {shell(file.source, key)}"
+    return f"{context.interpreter} -I /opt/layers.py locked \\\n      {words}"
 
 
 def _same(place: str, digest: str, otherwise: str, key: str) -> str:

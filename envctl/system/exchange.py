@@ -41,8 +41,11 @@ class Exchange:
         *,
         patience: float,
         cancelled: Callable[[], bool],
+        method: str = "GET",
+        content: bytes | None = None,
     ) -> None:
         self._pool, self._network, self._url, self._headers = pool, network, url, headers
+        self._method, self._content = method, content
         self._patience, self._cancelled = patience, cancelled
         self._response: httpcore.Response | None = None
 
@@ -51,10 +54,13 @@ class Exchange:
         patience = self._patience
         timeouts = {"connect": CONNECT_SECONDS, "read": patience, "write": patience, "pool": None}
         headers = {"host": _ascii_host(self._url), "user-agent": f"envctl/{__version__}", **self._headers}
+        if self._content is not None:
+            headers["content-length"] = str(len(self._content))
         request = httpcore.Request(
-            "GET",
+            self._method,
             _ascii(self._url),
             headers=[(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
+            content=self._content,
             extensions={"timeout": timeouts},
         )
         try:
@@ -65,7 +71,7 @@ class Exchange:
         self._response = response
         return Answer(
             status=response.status,
-            headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers},
+            headers=_headers(response.headers),
             url=self._url,
             stream=self._stream(response),
             patience=patience,
@@ -117,6 +123,16 @@ class Exchange:
 
     def _failed(self, what: str, found: str | None, hint: str) -> IndexFailed:
         return IndexFailed(what, file=redact(self._url), found=found, hint=hint)
+
+
+def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw, value in pairs:
+        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+        # a server that takes several kinds of credentials says so in one header or in several (RFC 9110, 11.6.1)
+        several = name == "www-authenticate" and name in headers
+        headers[name] = f"{headers[name]}, {text}" if several else text
+    return headers
 
 
 def _root(error: BaseException) -> BaseException | None:

@@ -10,22 +10,23 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import hashlib
 import os
 import random
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
-from urllib.parse import urljoin
-
-import msgspec
+from urllib.parse import urlencode
 
 from envctl.errors import IndexFailed
+from envctl.system.answers import Downloaded, Refused, Response
 from envctl.system.body import Answer, BodyFailed
-from envctl.system.credentials import Credentials, Secret, origin, redact, split_credentials
+from envctl.system.credentials import Credentials, Secret, origin, redact
 from envctl.system.failures import Retry
+from envctl.system.urls import checked, redirected, retry_after, with_secret
 
 if TYPE_CHECKING:
     import httpcore
@@ -40,29 +41,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MOST_REDIRECTS = 10
 _LONGEST_WAIT = 15.0
-_UNSAFE = re.compile(r"[\x00-\x20\x7f]")
+_PROGRESS = 2**20  # bytes after which a broken download has not failed, but was interrupted
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-
-
-class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer with its whole body, decompressed. `headers` by lower-case name; `url` is that of the last redirect."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    url: str
-
-    @property
-    def content_type(self) -> str:
-        """The Content-Type as sent; empty where there is none."""
-        return self.headers.get("content-type", "")
-
-
-class Downloaded(msgspec.Struct, frozen=True):
-    """What `stream_to` wrote: sha256 (64 hex digits), size in bytes."""
-
-    sha256: str
-    size: int
 
 
 class Client:
@@ -75,6 +55,7 @@ class Client:
         attempts: how often a request is made when the server or the way to it fails.
         backoff: seconds before the second attempt; doubled with each further one.
         patience: seconds without any byte, or below 1 KiB/s, after which an answer has failed.
+        netrc: False takes credentials from nowhere but the URL and the headers of each request.
     """
 
     def __init__(
@@ -87,9 +68,10 @@ class Client:
         attempts: int = 4,
         backoff: float = 0.25,
         patience: float | None = None,
+        netrc: bool = True,
     ) -> None:
         self._environ = os.environ if environ is None else environ
-        self._credentials = Credentials(credentials, self._environ)
+        self._credentials = Credentials(credentials, self._environ) if netrc else None
         self._offline = offline
         self._connections = connections
         self._attempts = attempts
@@ -200,50 +182,117 @@ class Client:
 
         return self._ask(url, {"accept-encoding": "identity"}, take, (200,))
 
-    def _ask(self, url: str, headers: Mapping[str, str], take: Callable[[Answer], T], expect: Sequence[int]) -> T:
-        plain, secret = _checked(url)
+    def head(self, url: str, *, headers: Mapping[str, str] | None = None, expect: Sequence[int] = (200,)) -> Response:
+        """The answer to HEAD, following redirects; its body is empty. Errors as those of `get`."""
+
+        def take(answer: Answer) -> Response:
+            return Response(status=answer.status, headers=answer.headers, body=b"", url=answer.url)
+
+        return self._ask(url, {"accept": "*/*", **_lower(headers)}, take, expect, method="HEAD")
+
+    def post_form(
+        self, url: str, fields: Mapping[str, str], *, limit: int = PAGE_LIMIT, expect: Sequence[int] = (200,)
+    ) -> Response:
+        """The answer to a POST of form fields, which follows no redirect: they may hold secrets. Errors as `get`'s."""
+
+        def take(answer: Answer) -> Response:
+            body = b"".join(answer.chunks(limit))
+            return Response(status=answer.status, headers=answer.headers, body=body, url=answer.url)
+
+        headers = {"accept": "*/*", "content-type": "application/x-www-form-urlencoded"}
+        return self._ask(url, headers, take, expect, method="POST", content=urlencode(fields).encode())
+
+    def chunks(self, url: str, *, headers: Mapping[str, str] | None = None, limit: int) -> Iterator[bytes]:
+        """The body piece by piece, of at most `limit` bytes; where the connection breaks, it goes on by range.
+
+        What comes must be checked by a digest: nothing else proves that the pieces are of one file. Errors as `get`'s,
+        from the first piece on.
+        """
+        plain, secret, cancelled = self._begin(url)
+        received, attempt = 0, 1
+        while True:
+            before = received
+            more = {"range": f"bytes={received}-"} if received else {}
+            asked = {"accept-encoding": "identity", **_lower(headers), **more}
+            try:
+                with self._follow(plain, asked, secret, cancelled) as answer:
+                    for piece in self._take(answer, functools.partial(_from, start=before, limit=limit), (200, 206)):
+                        received += len(piece)
+                        yield piece
+                return
+            except BodyFailed as error:
+                failed = _failed(error, plain)
+                if isinstance(failed, IndexFailed):
+                    raise failed from error
+                self._wait(failed, attempt, cancelled)
+            except Retry as retry:
+                self._wait(retry, attempt, cancelled)
+            attempt = attempt + 1 if received - before < _PROGRESS else 1
+
+    def _ask(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        take: Callable[[Answer], T],
+        expect: Sequence[int],
+        *,
+        method: str = "GET",
+        content: bytes | None = None,
+    ) -> T:
+        plain, secret, cancelled = self._begin(url)
+        attempt = 1
+        while True:
+            try:
+                with self._follow(plain, headers, secret, cancelled, method=method, content=content) as answer:
+                    return self._take(answer, take, expect)
+            except Retry as retry:
+                self._wait(retry, attempt, cancelled)
+            attempt += 1
+
+    def _begin(self, url: str) -> tuple[str, Secret | None, Callable[[], bool]]:
+        """The URL without credentials, those that belong to it, and what says that nobody waits any more."""
+        plain, secret = checked(url)
         if self._offline:
             raise IndexFailed(
                 "is needed, but envctl works offline", file=redact(plain), hint="run again without --offline"
             )
-        secret = secret or self._credentials.find(plain)
-        generation, attempt = self._generation, 1
+        if secret is None and self._credentials is not None:
+            secret = self._credentials.find(plain)
+        generation = self._generation
+        return plain, secret, lambda: self._generation != generation
 
-        def cancelled() -> bool:
-            return self._generation != generation
-
-        while True:
-            try:
-                return self._follow(plain, headers, secret, take, expect=expect, cancelled=cancelled)
-            except Retry as retry:
-                failure, wait = retry.failure, retry.wait
-                last = attempt >= (min(2, self._attempts) if retry.slow else self._attempts)
-            if last or (wait or 0.0) > _LONGEST_WAIT:
+    def _wait(self, retry: Retry, attempt: int, cancelled: Callable[[], bool]) -> None:
+        """Wait before the next attempt; raises the failure where there is to be none."""
+        failure, wait = retry.failure, retry.wait
+        last = attempt >= (min(2, self._attempts) if retry.slow else self._attempts)
+        if last or (wait or 0.0) > _LONGEST_WAIT:
+            raise failure
+        pause = self._backoff * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311  # not a secret
+        with self._woken:
+            if self._woken.wait_for(cancelled, max(pause, wait or 0.0)):
                 raise failure
-            pause = self._backoff * 2 ** (attempt - 1) * random.uniform(0.75, 1.25)  # noqa: S311  # not a secret
-            with self._woken:
-                if self._woken.wait_for(cancelled, max(pause, wait or 0.0)):
-                    raise failure
-            attempt += 1
 
+    @contextlib.contextmanager
     def _follow(
         self,
         url: str,
         headers: Mapping[str, str],
         secret: Secret | None,
-        take: Callable[[Answer], T],
-        *,
-        expect: Sequence[int],
         cancelled: Callable[[], bool],
-    ) -> T:
+        *,
+        method: str = "GET",
+        content: bytes | None = None,
+    ) -> Iterator[Answer]:
+        """The answer after all redirects. What is sent with a content is not sent anywhere else."""
         home, asked = origin(url), url
         for _ in range(_MOST_REDIRECTS + 1):
             own = origin(url) == home
-            sent = _with_secret(headers, secret if own else None, own=own)
-            with self._open(url, sent, cancelled) as answer:
-                if answer.status not in _REDIRECTS or "location" not in answer.headers:
-                    return self._take(answer, take, expect)
-                target = _redirected(url, answer.headers["location"], asked)
+            sent = with_secret(headers, secret if own else None, own=own)
+            with self._open(url, sent, cancelled, method, content) as answer:
+                if answer.status not in _REDIRECTS or "location" not in answer.headers or content is not None:
+                    yield answer
+                    return
+                target = redirected(url, answer.headers["location"], asked)
                 with contextlib.suppress(BodyFailed, Retry):
                     collections.deque(answer.chunks(2**16), maxlen=0)  # so that the connection can be used again
             url = target
@@ -254,31 +303,28 @@ class Client:
             try:
                 return take(answer)
             except BodyFailed as error:
-                failure = IndexFailed(
-                    error.what, file=redact(answer.url), found=error.found, expected=error.expected, hint=error.hint
-                )
-                if error.again:
-                    raise Retry(failure, slow=error.slow) from error
-                raise failure from error
+                raise _failed(error, answer.url) from error
         failure = self._refused(answer)
         if answer.status in _AGAIN:
-            raise Retry(failure, wait=_retry_after(answer.headers))
+            raise Retry(failure, wait=retry_after(answer.headers))
         raise failure
 
-    def _refused(self, answer: Answer) -> IndexFailed:
+    def _refused(self, answer: Answer) -> Refused:
         status, hint = answer.status, None
         if status in (401, 403, 407):
             hint = "put user and password into ~/.netrc (or the file that NETRC names), or set UV_INDEX_<NAME>_USERNAME"
             hint += " and UV_INDEX_<NAME>_PASSWORD for an index of the profile"
-            if self._credentials.problem is not None:
+            if self._credentials is not None and self._credentials.problem is not None:
                 hint = f"{self._credentials.problem}; {hint}"
         elif status in _AGAIN:
             hint = "the server has a problem of its own; try again later"
         elif status in (404, 410):
             hint = "check the index's URL; a file that was deleted there can be had from another index or mirror"
-        return IndexFailed("the server refused", file=redact(answer.url), found=f"HTTP status {status}", hint=hint)
+        return Refused(answer, hint)
 
-    def _open(self, url: str, headers: Mapping[str, str], cancelled: Callable[[], bool]) -> Exchange:
+    def _open(
+        self, url: str, headers: Mapping[str, str], cancelled: Callable[[], bool], method: str, content: bytes | None
+    ) -> Exchange:
         from envctl.system.exchange import Exchange
         from envctl.system.net import Network, pool_for
 
@@ -289,7 +335,35 @@ class Client:
             if key not in self._pools:
                 self._pools[key] = pool_for(url, self._environ, self._network, self._connections)
             pool = self._pools[key]
-        return Exchange(pool, self._network, url, headers, patience=self._patience, cancelled=cancelled)
+            network = self._network
+        return Exchange(
+            pool,
+            network,
+            url,
+            headers,
+            patience=self._patience,
+            cancelled=cancelled,
+            method=method,
+            content=content,
+        )
+
+
+def _from(answer: Answer, *, start: int, limit: int) -> Iterator[bytes]:
+    """The pieces of a body from `start` on, whether the server gives the range that was asked for or everything."""
+    match = _RANGE.fullmatch(answer.headers.get("content-range", "").strip())
+    if answer.status == 206 and (match is None or int(match[1]) != start):
+        raise BodyFailed("answers with another range", expected=f"bytes from {start:,}")
+    skip = start if answer.status == 200 else 0
+    for chunk in answer.chunks(limit - (start - skip)):
+        rest = chunk[skip:]
+        skip -= len(chunk) - len(rest)
+        if rest:
+            yield rest
+
+
+def _failed(error: BodyFailed, url: str) -> Retry | IndexFailed:
+    failure = IndexFailed(error.what, file=redact(url), found=error.found, expected=error.expected, hint=error.hint)
+    return Retry(failure, slow=error.slow) if error.again else failure
 
 
 def _patience(environ: Mapping[str, str]) -> float:
@@ -299,45 +373,3 @@ def _patience(environ: Mapping[str, str]) -> float:
 
 def _lower(headers: Mapping[str, str] | None) -> dict[str, str]:
     return {name.lower(): value for name, value in (headers or {}).items()}
-
-
-def _with_secret(headers: Mapping[str, str], secret: Secret | None, *, own: bool) -> Mapping[str, str]:
-    """The headers for one origin: `Authorization` only at home."""
-    if not own:
-        return {name: value for name, value in headers.items() if name not in ("authorization", "cookie")}
-    if secret is None or "authorization" in headers:
-        return headers
-    import base64
-
-    token = base64.b64encode(":".join(secret).encode()).decode()
-    return {**headers, "authorization": f"Basic {token}"}
-
-
-def _checked(url: str) -> tuple[str, Secret | None]:
-    """The URL without credentials and fragment, and the credentials; IndexFailed when it is no web address."""
-    try:
-        plain, secret = split_credentials(url)
-        scheme, host, _ = origin(plain)
-        good = scheme in ("http", "https") and host and "%" not in host and not _UNSAFE.search(plain)
-        host.encode("idna" if not host.isascii() else "ascii")
-    except (ValueError, UnicodeError):
-        good = False
-    if not good:
-        raise IndexFailed("is no web address", file=redact(url), expected="an http:// or https:// URL")
-    return plain.partition("#")[0], secret
-
-
-def _redirected(url: str, location: str, asked: str) -> str:
-    """Where a redirect leads; its own credentials do not count."""
-    target = _checked(urljoin(url, location.strip().replace(" ", "%20")))[0]
-    if url.startswith("https:") and not target.startswith("https:"):
-        raise IndexFailed(
-            "redirects from https to http", file=redact(asked), found=redact(target), expected="an https:// URL"
-        )
-    return target
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a Retry-After header; a date counts as nothing said."""
-    said = headers.get("retry-after", "").strip()
-    return float(said) if said.isdecimal() and len(said) < 9 else None

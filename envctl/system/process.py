@@ -48,6 +48,7 @@ def run(
     timeout: float | None = None,
     pass_fds: Sequence[int] = (),
     overhear: Callable[[str], bool] | None = None,
+    show_stderr: bool = False,
 ) -> Finished:
     """Run a program to its end; it is ended with whoever waits for it.
 
@@ -57,6 +58,7 @@ def run(
         pass_fds: descriptors that stay open in it.
         overhear: called with each line of its standard error while it runs, in a thread of its own; lines for which it
             returns True do not appear in the result.
+        show_stderr: its standard error is this process's own, and not in the result.
 
     Raises:
         ToolFailed: it cannot be started.
@@ -72,7 +74,7 @@ def run(
             cwd=cwd,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=None if show_stderr else subprocess.PIPE,
             encoding="utf-8",
             errors="replace",
             pass_fds=tuple(pass_fds),
@@ -96,7 +98,7 @@ def run(
             raise
         finally:
             _running.discard(process)
-    return Finished(process.returncode, stdout, stderr)
+    return Finished(process.returncode, stdout, stderr or "")
 
 
 def _overheard(

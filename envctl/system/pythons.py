@@ -142,6 +142,16 @@ def fetch(wanted: str, *, timeout: float) -> Interpreter | None:
     return installed(wanted) if done.status == 0 else None
 
 
+def fetchable(wanted: str) -> bool:
+    """Whether uv knows where to fetch X.Y.Z for this machine. No network is used."""
+    command: list[str | Path] = [uv.binary(), "python", "list", "--no-config", "--only-downloads"]
+    done = run([*command, "--output-format", "json", f"cpython@{wanted}"], env=_environment(), timeout=60)
+    try:
+        return any(item.version == wanted for item in msgspec.json.decode(done.stdout, type=list[_Offered]))
+    except msgspec.MsgspecError:
+        return False
+
+
 def find(wanted: str, *, downloads: bool) -> Interpreter:
     """The interpreter to build an environment on: X.Y.Z where it can be had, else another patch release of X.Y.
 
@@ -202,6 +212,10 @@ def _known_to_uv(minor: str) -> list[tuple[str, Path]]:
 class _Listed(msgspec.Struct, frozen=True):
     version: str
     path: str
+
+
+class _Offered(msgspec.Struct, frozen=True):
+    version: str
 
 
 def _kept_by_version_managers() -> Iterator[tuple[str, Path]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -29,9 +31,19 @@ _BEFORE = {
     "verify": _SYNCED,
     "diff": (*_LOCKED, "git init -q . && git add profiles && git commit -qm one && git commit -qm two --allow-empty"),
     "tree": _LOCKED,
+    "doctor": _LOCKED,
     "init": ("echo pandas > requirements.txt",),
     "completion": ("mkdir -p ~/.config/fish/completions",),
 }
+# Commands that need an engine; `run` needs an image too, which here is a plain environment on a base that is at hand.
+_ENGINE = {"doctor": (), "run": (*_SYNCED, "bash image.sh")}
+_IMAGE = """
+digest=sha256:$(sha256sum profiles/locked/pylock.demo-cpu.toml | cut -d" " -f1)
+printf 'FROM %s\\nRUN --network=none python3 -m venv --without-pip /opt/venv\\nENV PATH=/opt/venv/bin:$PATH
+WORKDIR /app
+CMD ["python", "--version"]\\nLABEL envctl.lockfile.digest=%s\\n' "$BASE" "$digest" |
+docker buildx build --quiet --provenance=false --load --tag "$NAME" --file - profiles
+"""
 _STATUS = {"envctl diff demo:cpu demo:cuda": 1}
 
 
@@ -64,8 +76,13 @@ def reader(docs_index, tmp_path):
 
 
 @EVERY
-def test_examples_work_as_they_stand(name, reader):
-    for line in _BEFORE.get(name, ()):
+def test_examples_work_as_they_stand(name, reader, request):
+    if name in _ENGINE:
+        engine = request.getfixturevalue("engine")
+        reader.env |= {**engine.settings, "BASE": engine.bases["py311"], "NAME": engine.name("help")}
+        reader.env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{reader.env['PATH']}"
+        reader.write("image.sh", _IMAGE)
+    for line in (*_BEFORE.get(name, ()), *_ENGINE.get(name, ())):
         done = reader.type(line)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     for example in _help(name).examples:

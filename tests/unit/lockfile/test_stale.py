@@ -10,6 +10,7 @@ from envctl.errors import InvalidFile
 from envctl.lockfile.changes import changes
 from envctl.lockfile.settle import settle
 from envctl.lockfile.stale import reasons
+from envctl.model.lockfile import Lockfile
 from envctl.model.profile import ImageTable, Index, PolicyTable, Profile, ResolverTable, StandalonePython
 from envctl.model.target import Target
 
@@ -101,11 +102,48 @@ def test_a_patch_release_that_the_profile_leaves_open_is_the_lockfiles():
     assert stale(replaced(python="3.12")) != []
 
 
-def test_a_base_without_digest_is_refused_with_how_to_get_it():
-    with pytest.raises(InvalidFile) as caught:
-        settle(inputs(replaced(image=ImageTable(base="python:3.11.9")), lines={"image.base": 9}), {})
-    assert caught.value.line == 9
-    assert "imagetools inspect python:3.11.9" in str(caught.value)
+TAGGED = replaced(image=ImageTable(base="python:3.11.9"))
+
+
+def based(profile: Profile, digest: str | None) -> Lockfile:
+    """The profile's lockfile, with the base pinned to the digest."""
+    lockfile = locked(inputs(profile), SETS)
+    pins = {
+        name: msgspec.structs.replace(pin, base_digest=digest, diff_ids=("sha256:" + "d" * 64,))
+        for name, pin in lockfile.envctl.platforms.items()
+    }
+    envctl = msgspec.structs.replace(lockfile.envctl, platforms=pins)
+    return msgspec.structs.replace(lockfile, tool=msgspec.structs.replace(lockfile.tool, envctl=envctl))
+
+
+def test_a_base_by_tag_is_left_for_a_registry_to_say():
+    settled = settle(inputs(TAGGED), {})
+    assert (settled.tagged, settled.based) == ("python:3.11.9", ("linux/amd64",))
+    assert settled.platforms["linux/amd64"].base_digest is None
+    assert settle(inputs(replaced(image=ImageTable(base=BASE))), {}).tagged is None
+    assert not settle(inputs(replaced(python="3.11", image=ImageTable(base="python:3.11"))), {}).complete()
+
+
+def test_a_base_that_is_pinned_is_fresh_whatever_its_digest():
+    assert stale(TAGGED, based(TAGGED, "sha256:" + "c" * 64)) == []
+
+
+def test_a_base_by_tag_that_is_not_pinned_is_named():
+    assert "profiles/train.toml:8  image.base: python:3.11.9 is not pinned for linux/amd64" in stale(
+        TAGGED, based(TAGGED, None)
+    )
+
+
+def test_another_tag_is_another_base():
+    other = replaced(image=ImageTable(base="python:3.11.10"))
+    (reason, *_) = stale(other, based(TAGGED, "sha256:" + "c" * 64))
+    assert "image: the lockfile says otherwise (python:3.11.9 there, python:3.11.10 here)" in reason
+
+
+@pytest.mark.parametrize("digest", ["sha256:12", "latest", "sha256:" + "C" * 64])
+def test_a_base_is_pinned_by_a_digest_alone(digest):
+    (reason, *_) = stale(TAGGED, based(TAGGED, digest))
+    assert f"tool.envctl.platforms holds {digest!r}, not sha256:<64 hex digits>" in reason
 
 
 def test_an_image_needs_the_patch_release():

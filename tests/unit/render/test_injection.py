@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +16,7 @@ from support.lockfiles import LOCK_DIGEST, make_image, make_lockfile
 
 from envctl.errors import InvalidFile
 from envctl.model.lockfile import Image, LockedFile, Project
-from envctl.render import dockerfile, dockerignore, escape
+from envctl.render import dockerfile, dockerignore, escape, stages
 
 UGLY = [
     "plain",
@@ -59,7 +61,7 @@ UGLY = [
     "x" * 5000,
 ]
 CONTROL = ["a\nRUN id", "a\r\nb", "\0", "\x1b[2J", "a\tb", "\x7f", "\x85", "\u2028", "\u2029", "\ud800"]
-SHAPE = ["FROM", "FROM", "USER", "ENV", "RUN", "RUN", "FROM", "COPY", "RUN", "FROM", "ARG", "COPY"]
+SHAPE = ["FROM", "FROM", "FROM", "USER", "ENV", "RUN", "RUN", "FROM", "RUN", "COPY", "RUN", "FROM", "ARG", "COPY"]
 
 
 def rendered(image: Image) -> str:
@@ -122,16 +124,28 @@ def test_no_value_adds_or_hides_an_instruction(value: str) -> None:
     assert names == ["ARG", *SHAPE, *after]
 
 
-@pytest.mark.parametrize("value", [value for value in UGLY if value])
-def test_locked_files_are_checked_by_their_real_name(value: str) -> None:
-    """The shell sees one path: the check of a file that is not there says its whole name."""
-    digest = "sha256:" + "0" * 64
-    image = make_image(files=(LockedFile(source=f"d/{value}", target=f"/{value}", digest=digest),))
-    (run,) = [i for i in read(rendered(image)).instructions if i.name == "RUN" and "locked file" in i.words[0]]
-    check = run.words[0].partition(" && ")[0] if " && " not in value else run.words[0].rsplit(" && ", 1)[0]
+@pytest.mark.parametrize("value", [value for value in UGLY if value and len(value) < 255])
+def test_locked_files_are_checked_by_their_real_name(value: str, tmp_path: Path) -> None:
+    """The shell sees one path: the check of a file that is another one says its whole name."""
+    image = make_image(files=(LockedFile(source=f"d/{value}", target=f"/{value}", digest="sha256:" + "0" * 64),))
+    (run,) = [
+        i.words[0]
+        for i in read(rendered(image)).instructions
+        if i.name == "RUN" and "/opt/layers.py locked" in i.words[0]
+    ]
+    check = run.rpartition(" && ")[0]
+    script = tmp_path / "layers.py"
+    script.write_text("\n".join(stages.script()))
+    layers = tmp_path / "layers"
+    place = f"{layers}/app_files/{value}"
+    Path(place).parent.mkdir(parents=True, exist_ok=True)
+    Path(place).write_bytes(b"another one")
+    check = check.replace("python3.11 -I /opt/layers.py", f"{sys.executable} -I {script}").replace(
+        "/layers/", f"{layers}/"
+    )
     done = subprocess.run(["/bin/sh", "-c", check], capture_output=True, text=True, check=False, cwd="/")
     assert done.returncode == 1
-    assert f"d/{value} is not the locked file" in done.stderr
+    assert f"d/{value} is not what was locked" in done.stderr
     assert "uid=" not in done.stdout
 
 

@@ -1,0 +1,1 @@
+"""What this machine is, judged against what a target needs. Pure: facts come in as values, checks go out."""
