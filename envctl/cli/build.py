@@ -115,8 +115,8 @@ def _show(settings: Settings, result: BuildResult) -> None:
 
     name = result.image.tags[0] if result.image.tags else "the image"
     right = {None: "not verified", Verdict.OK: "verified"}.get(result.verdict)
-    if right is None:
-        click.echo(f"{result.verdict}: {name} was built, and is not {result.target}")
+    if result.verdict is not None and right is None:
+        click.echo(f"{result.verdict.value}: {name} was built, and is not {result.target}")
     else:
         click.echo(f"built: {name} is {result.target} for {result.platform}, {right}")
     rows = [("image", result.image.id)]

@@ -181,9 +181,9 @@ def _reviewed(project: Path, name: str) -> Reviewed:
                 details=[f"{reason.place}  {reason.message}" for reason in found.reasons[:5]],
                 hint=f"`envctl lock {target}`, and review what changes",
             )
-    else:
-        changed = differences(project, render(project, str(target)))
-        for place in changed:
+    rendered = render(project, str(target))
+    if not (project / PROFILES / f"{target.profile}.toml").exists():
+        for place in differences(project, rendered):
             raise InvalidFile(
                 "is not what the lockfile renders to",
                 file=place,

@@ -63,8 +63,10 @@ def taken(
         root = Root(entries=tree.entries, below={} if below is None else below.entries, texts=tree.texts, added=added)
         environment = rooted.locate(tree, settings, place.prefix)
         inventory = _inventory(tree, root, settings, environment, pack=pack, scratch=scratch, mounts=mounts)
-        if inventory is not None and compiler is not None and Bytecode.UNKNOWN in inventory.bytecode.values():
-            inventory = _recompiled(inventory, tree, pack, compiler)
+        bytecode: Mapping[str, Bytecode] = {}
+        if inventory is not None:
+            bytecode = rooted.elsewhere(tree, root, inventory, descriptor=pack.fileno())
+            inventory, bytecode = _recompiled(inventory, bytecode, tree, pack, compiler)
         yield Picture(
             platform=opened.platform,
             digest=contents.digest or contents.config_digest,
@@ -78,21 +80,28 @@ def taken(
             mounts=mounts,
             processes=processes,
             inventory=inventory,
+            bytecode=bytecode,
         )
 
 
-def _recompiled(inventory: Inventory, tree: Tree, pack: Pack, compiler: Compile) -> Inventory:
-    """The inventory with what the base image's own interpreter says of bytecode that no other could compare."""
+def _recompiled(
+    inventory: Inventory, elsewhere: Mapping[str, Bytecode], tree: Tree, pack: Pack, compiler: Compile | None
+) -> tuple[Inventory, Mapping[str, Bytecode]]:
+    """Both with what the base image's own interpreter says of bytecode that no other could compare."""
     start = f"{inventory.root.lstrip('/')}/"
+    known = {**{start + path: status for path, status in inventory.bytecode.items()}, **elsewhere}
     pairs: dict[str, Callable[[], Pair]] = {}
-    for path, status in inventory.bytecode.items():
+    for path, status in known.items():
         source = source_of(path)
-        places = tree.packed.get(start + path), tree.packed.get(start + source)
+        places = tree.packed.get(path), tree.packed.get(source)
         if status is Bytecode.UNKNOWN and places[0] is not None and places[1] is not None:
-            pairs[path] = partial(_pair, pack, places[0], places[1], f"/{start}{source}", level_of(path))
+            pairs[path] = partial(_pair, pack, places[0], places[1], f"/{source}", level_of(path))
     executable = next(iter(inventory.interpreter.executables), None)
-    found = {} if executable is None else compiler(executable, pairs)
-    return msgspec.structs.replace(inventory, bytecode={**inventory.bytecode, **found})
+    if not pairs or compiler is None or executable is None:
+        return inventory, elsewhere
+    known |= compiler(executable, pairs)
+    own = {path: known[start + path] for path in inventory.bytecode}
+    return msgspec.structs.replace(inventory, bytecode=own), {path: known[path] for path in elsewhere}
 
 
 def _pair(pack: Pack, pyc: tuple[int, int], source: tuple[int, int], path: str, level: int) -> Pair:

@@ -23,6 +23,8 @@ def engine(info: EngineInfo | None, failure: str | None, needs: Needs | None) ->
         hint = "start Docker, or set DOCKER_HOST; verifying an image in a registry needs no engine"
         if failure is not None and "Permission denied" in failure:
             hint = "join the engine's group: `sudo usermod -aG docker $USER`, then log in again"
+        elif failure is not None and "SDK" in failure:
+            hint = "pip install 'envctl-ml[containers]'"
         return problem("engine", failure or "no container engine answers", hint=hint)
     name = f"{info.product} {info.version.partition('+')[0]}"
     if info.os != "linux":

@@ -9,8 +9,10 @@ _SCRIPT, _TEXT, _PROGRAM, _STATUS = 256 * 2**10, 64 * 2**20, 64 * 2**20, 16 * 2*
 _INTERPRETER = re.compile(r"(?:.*/)?(?:bin/python3?\.\d+t?|lib(?:/[\w-]+)?/libpython3\.\d+t?\.so(?:\.[\d.]+)?)")
 _ACTIVATOR = re.compile(r".*/python3\.\d+t?/venv/scripts/(?:common|posix)/[aA]ctivate[^/]*")
 _BUNDLED = re.compile(r"(?:.*/python3\.\d+t?/ensurepip/_bundled|usr/share/python-wheels)/[^/]+\.whl")
+_LIBRARY = re.compile(r"(?:(?:.*/)?lib(?:64)?|etc)/python3[^/]*/.*")
 _NAMED = frozenset(
     (
+        "etc/ld.so.cache",
         "etc/ld.so.preload",
         "etc/os-release",
         "usr/lib/os-release",
@@ -31,7 +33,7 @@ def keeps(path: str, size: int) -> bool:
         return size <= _SCRIPT or is_interpreter(path, size)
     if folder.endswith("-packages"):
         return name.endswith(".pth") or name.startswith("__editable__")
-    if name == "pyvenv.cfg" or path in _NAMED or (folder == "var/lib/dpkg/info" and name.endswith(".list")):
+    if name in ("pyvenv.cfg", "gconv-modules.cache") or path in _NAMED or (folder == "var/lib/dpkg/info" and name.endswith(".list")):
         return size <= _STATUS
     if ".so" in name or name.endswith(".whl"):
         return is_interpreter(path, size) or (size <= _TEXT and _BUNDLED.fullmatch(path) is not None)
@@ -44,5 +46,7 @@ def is_interpreter(path: str, size: int) -> bool:
 
 
 def packs(path: str, size: int) -> bool:
-    """Whether bytecode, or the source of some, that an installer may have put there."""
-    return path.endswith((".py", ".pyc")) and "-packages/" in path and size <= _TEXT
+    """Whether bytecode, or the source of some: whoever starts Python as root puts it beside the standard library too."""
+    if not path.endswith((".py", ".pyc")) or size > _TEXT:
+        return False
+    return "-packages/" in path or _LIBRARY.fullmatch(path) is not None

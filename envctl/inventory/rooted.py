@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
-from envctl.inventory.bytecode import judge
+from envctl.inventory.bytecode import judge, source_of
 from envctl.inventory.interpreter import compilers_for, read_config
 from envctl.inventory.venv import VARIABLES
 from envctl.model.image import Environment, Root, Settings
-from envctl.model.inventory import Entry, Interpreter, Inventory, Kind
+from envctl.model.inventory import Bytecode, Entry, Interpreter, Inventory, Kind
 from envctl.oci.tree import Tree
 
 _CONFIG = "pyvenv.cfg"
@@ -142,15 +142,6 @@ def take(
     texts = {path: data for path, data in texts.items() if not data.startswith(b"\x7fELF")}
     config, repeated = read_config(texts.get(_CONFIG, b"")) if environment.venv else ({}, ())
     interpreter = _interpreter(tree, root, environment, config, scratch)
-    packed = {path[len(start) :]: place for path, place in tree.packed.items() if path.startswith(start)}
-
-    def place(path: str, _: Entry) -> bytes | None:
-        part = packed.get(path)
-        if part is None or descriptor is None:
-            return None
-        name = f"/{start}{path}".encode("utf-8", "surrogateescape")
-        return b"\x01%d:%d:%d:" % (descriptor, *part) + name
-
     anchored = frozenset(path for path in entries if root.anchored(start + path))
     judged = {path: entry for path, entry in entries.items() if path not in anchored or not path.endswith(".pyc")}
     return Inventory(
@@ -166,13 +157,43 @@ def take(
             judged,
             interpreter,
             compilers_for(interpreter),
-            place,
+            _places(tree, start, descriptor),
             pass_fds=() if descriptor is None else (descriptor,),
         ),
         variables={name: settings.env[name] for name in VARIABLES if settings.env.get(name)},
         venv=environment.venv,
         anchored=anchored,
     )
+
+
+def elsewhere(tree: Tree, root: Root, inventory: Inventory, *, descriptor: int) -> dict[str, Bytecode]:
+    """How bytecode outside of the environment compares that is not the base's, where its source is: path -> status."""
+    start = inventory.root.lstrip("/") + "/"
+    entries: dict[str, Entry] = {}
+    for path, entry in tree.entries.items():
+        if path.endswith(".pyc") and "/__pycache__/" in path and not path.startswith(start) and path in tree.packed:
+            source = source_of(path)
+            real = tree.resolve(source) or source
+            if root.anchored(source) and root.anchored(real) and not root.anchored(path):
+                entries[path], entries[source] = entry, _with_place(tree, source, tree.entries[source])
+    if not entries:
+        return {}
+    interpreter = inventory.interpreter
+    place = _places(tree, "", descriptor)
+    return judge(entries, interpreter, compilers_for(interpreter), place, pass_fds=(descriptor,))
+
+
+def _places(tree: Tree, start: str, descriptor: int | None) -> Callable[[str, Entry], bytes | None]:
+    """Where the content of a path below `start` lies in the pack, as the recompiler reads it."""
+
+    def place(path: str, _: Entry) -> bytes | None:
+        part = tree.packed.get(start + path) or tree.packed.get(tree.resolve(start + path) or "")
+        if part is None or descriptor is None:
+            return None
+        name = f"/{start}{path}".encode("utf-8", "surrogateescape")
+        return b"\x01%d:%d:%d:" % (descriptor, *part) + name
+
+    return place
 
 
 def _with_place(tree: Tree, path: str, entry: Entry) -> Entry:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from envctl.model.inventory import Entry, Inventory
+from envctl.model.inventory import Bytecode, Entry, Inventory
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +84,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
         environment: where the environment is; None where none was found.
         others: prefixes of further environments that the layers above the base brought.
         inventory: the environment's files; None without one.
+        bytecode: how each `.pyc` compares that the base has not so, outside of the environment, beside a source that the
+            base vouches for.
         mounts: absolute places at which something else is mounted into a container.
     """
 
@@ -96,6 +98,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment | None
     inventory: Inventory | None
     base_unknown: str = ""
+    bytecode: Mapping[str, Bytecode] = {}
     others: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     processes: Mapping[int, Mapping[str, str]] | None = {}

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 
 from envctl.model.finding import Severity
 from envctl.model.image import Picture, Root
-from envctl.model.inventory import Entry, Kind
+from envctl.model.inventory import Bytecode, Entry, Kind
 from envctl.model.manifest import sha256
 from envctl.model.names import normalise
+from envctl.verify import loading
 from envctl.verify.world import BASE, NOBODY, World
 
 LOCKFILE = "opt/envctl/pylock.toml"
@@ -30,7 +31,10 @@ _CODE = re.compile(
     r"|etc/python3[^/]*(?:/.*)?"
     r"|(?:.*/)?\.local/lib/python3[^/]*/site-packages(?:/.*)?"
     r"|opt/python(?:/.*)?"
+    r"|usr/local/(?:cuda|nvidia)[^/]*(?:/.*)?"
 )
+# What else of the base is a program by its name, wherever it lies; package managers rewrite their own below /var.
+_PROGRAM = re.compile(r"(?!var/|tmp/|run/).*(?:\.(?:py|pyc|pth|so|sh|egg|zip|jar|ko)|\.so\.[\d.]+)")
 # What package managers and the loader write for themselves when packages are installed or removed.
 _DERIVED = re.compile(
     r"etc/ld\.so\.cache|(?:usr/)?lib/(?:[^/]+/)?gconv/gconv-modules\.cache"
@@ -102,6 +106,7 @@ def _check_changed(
     environment = picture.environment
     prefix = environment.prefix if environment is not None else None
     changed, added = _differences(world, root, prefix, application)
+    changed, added = _without_bytecode(world, picture, changed), _without_bytecode(world, picture, added)
     standalone = world.lockfile.envctl.python.source == "standalone"
     if standalone:
         added = _check_standalone(world, root, added, build)
@@ -127,6 +132,17 @@ def _check_changed(
     for name, paths in (("base-file-changed", changed), ("system-file-added", left)):
         if len(paths) > _LISTED:
             world.report(name, f"and {len(paths) - _LISTED:,} more files", path="/")
+    loading.check_caches(world, root, _is_code)
+    loading.check_rights(world, root, prefix, _is_code, {*changed, *added})
+
+
+def _without_bytecode(world: World, picture: Picture, paths: list[str]) -> list[str]:
+    """The paths without bytecode of sources that the base vouches for: equal is right, what was not compared is said."""
+    unknown = [path for path in paths if picture.bytecode.get(path) in (Bytecode.UNKNOWN, Bytecode.UNREADABLE)]
+    if unknown:
+        message = f"{len(unknown):,} bytecode files that could not be compared with the sources"
+        world.report("bytecode-unverified", message, path=f"/{min(unknown)}")
+    return [path for path in paths if picture.bytecode.get(path) is not Bytecode.EQUAL and path not in unknown]
 
 
 def _differences(
@@ -139,12 +155,13 @@ def _differences(
         path
         for path, entry in root.below.items()
         if root.entries.get(path) != entry
-        and _is_code(path)
+        and (_is_code(path) or _is_program(path, entry))
         and not (entry.kind is Kind.FOLDER and _is_folder(root.entries.get(path)))
         and not _expected(root, path)
         and not (own is not None and path.startswith(own) and _locked(world, path[len(own) :]))
     ]
-    changed = [path for path in changed if not _inside_gone(root, path, changed)]
+    gone = {path for path in changed if not _is_folder(root.entries.get(path))}
+    changed = [path for path in changed if not _inside_gone(root, path, gone)]
     added = [
         path
         for path, entry in root.entries.items()
@@ -169,14 +186,21 @@ def _is_code(path: str) -> bool:
     return _CODE.fullmatch(path) is not None
 
 
+def _is_program(path: str, entry: Entry) -> bool:
+    return entry.kind is Kind.FILE and _PROGRAM.fullmatch(path) is not None
+
+
 def _is_folder(entry: Entry | None) -> bool:
     return entry is not None and entry.kind is Kind.FOLDER
 
 
-def _inside_gone(root: Root, path: str, changed: list[str]) -> bool:
-    """Whether a folder of the path is gone as a whole, which is one finding."""
-    folder = path.rpartition("/")[0]
-    return folder in root.below and folder not in root.entries and _is_code(folder) and folder in changed
+def _inside_gone(root: Root, path: str, changed: set[str]) -> bool:
+    """Whether a folder of the path is gone, or is no folder any more: that is one finding."""
+    while folder := path.rpartition("/")[0]:
+        if folder in changed and folder in root.below and not _is_folder(root.entries.get(folder)):
+            return True
+        path = folder
+    return False
 
 
 def _expected(root: Root, path: str) -> bool:
@@ -350,9 +374,9 @@ def _importable(root: Root, path: str, entry: Entry) -> bool:
 def _first_places(picture: Picture) -> Iterator[str]:
     settings = picture.settings
     yield settings.workdir.strip("/")
-    for folder in settings.env.get("PYTHONPATH", "").split(":"):
-        if folder.startswith("/"):
-            yield folder.strip("/")
+    said = settings.env.get("PYTHONPATH")
+    for folder in said.split(":") if said else ():
+        yield posixpath.normpath(posixpath.join("/", settings.workdir, folder)).strip("/")
     for word in (*settings.entrypoint, *settings.command):
         if word.endswith(".py"):
             yield posixpath.dirname(posixpath.normpath(posixpath.join(settings.workdir or "/", word))).strip("/")

@@ -150,6 +150,10 @@ def _check_path(world: World, picture: Picture) -> None:
 
 def _check_labels(world: World, picture: Picture) -> None:
     labels = picture.settings.labels
+    said = labels.get("envctl.lockfile.digest")
+    if said is not None and world.lock_digest is not None and said != world.lock_digest:
+        message = f"its label says that the lockfile is {said}"
+        world.report("label-other", message, path="labels", expected=world.lock_digest, found=said)
     digest = labels.get(f"envctl.package-set.{picture.platform.replace('/', '-')}")
     locked = world.lockfile.envctl.package_set.get(picture.platform)
     if digest is not None and digest != locked:

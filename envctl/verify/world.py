@@ -27,6 +27,7 @@ Seeds = Callable[[str, str], Manifest | None]
 BASE = "-base"  # owns what the layers of the pinned base image vouch for; no distribution has that name
 NOBODY = "-"  # owns what was reported already; no distribution has that name
 _INCLUDES = re.compile(r"(include/site/python\d+\.\d+/)([^/]+)/")
+_INSTALLED_INCLUDES = re.compile(r"(include/(?:site/)?python\d+\.\d+t?/)([^/]+)/")  # of an interpreter that is no venv
 
 
 class World:
@@ -58,6 +59,7 @@ class World:
         self.picture, self.lock_digest = picture, lock_digest
         self.prefixes = tuple(dict.fromkeys((inventory.root, inventory.real_root, *known_as)))
         self.site = (inventory.site or "lib/python/site-packages") + "/"
+        self._includes = _INCLUDES if inventory.venv else _INSTALLED_INCLUDES
         self.starters = starters(self.prefixes, inventory.interpreter.minor)
         self.prepared = prepared or {}
         self.owners: dict[str, str] = {}
@@ -82,7 +84,9 @@ class World:
             elif path.startswith(BIN):
                 self.programs.append(path)
             elif (
-                path.startswith("include/") and entry.kind is Kind.FOLDER and (match := _INCLUDES.fullmatch(path + "/"))
+                path.startswith("include/")
+                and entry.kind is Kind.FOLDER
+                and (match := self._includes.fullmatch(path + "/"))
             ):
                 self.headers[normalise(match[2])] = path + "/"
 
@@ -143,7 +147,7 @@ class World:
             return SITE + path.removeprefix(self.site)
         if path.startswith(BIN):
             return path
-        match = _INCLUDES.match(path)
+        match = self._includes.match(path)
         if match is not None:
             own = normalise(match[2]) == package
             return f"{INCLUDE}{wheel.partition('-')[0] if own else match[2]}/{path[match.end() :]}"

@@ -125,8 +125,9 @@ def test_image_is_not_larger_than_one_that_pip_makes(demo, engine, image_index, 
 
 def test_dockerfile_alone_builds_the_same_files(demo, engine):
     folder, tag = demo.project.folder, engine.name("plain")
+    epoch = f"SOURCE_DATE_EPOCH={demo.project.lockfile().envctl.source_date_epoch}"
     engine.run(
-        "build", "--network=host", "--build-arg", f"SOURCE_DATE_EPOCH={demo.project.lockfile().envctl.source_date_epoch}",
+        "build", "--network=host", "--build-arg", epoch,
         "--provenance=false", "-f", folder / "profiles/locked/Dockerfile.train", "-t", tag, folder,
     )  # fmt: skip
     assert engine.image_id(tag) == demo.result["image"]["id"]

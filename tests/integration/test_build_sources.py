@@ -5,8 +5,8 @@ What it needs for that is in no layer, in no history, and in no configuration of
 
 from __future__ import annotations
 
-import contextlib
 import gzip
+import hashlib
 import json
 import shutil
 import subprocess
@@ -30,18 +30,20 @@ base = "{base}"
 """
 
 
-def everything(engine, image, tmp_path):
-    """All bytes of an image: its archive, and each layer unpacked."""
+def everything(engine, image, base, tmp_path):
+    """All bytes of an image but those of its base: archive, configuration, history, and each layer unpacked."""
+    known = json.loads(engine.run("image", "inspect", base).stdout)[0]["RootFS"]["Layers"]
     archive = tmp_path / "image.tar"
     engine.run("save", "--output", archive, image)
-    found = [archive.read_bytes(), engine.run("history", "--no-trunc", image).stdout.encode()]
+    found = [engine.run("history", "--no-trunc", image).stdout.encode()]
     found.append(engine.run("image", "inspect", image).stdout.encode())
     with tarfile.open(archive) as saved:
         for member in saved:
-            if member.isfile():
-                data = saved.extractfile(member).read()
-                with contextlib.suppress(gzip.BadGzipFile):
-                    found.append(gzip.decompress(data))
+            data = saved.extractfile(member).read() if member.isfile() else b""
+            if data[:2] == b"\x1f\x8b":
+                data = gzip.decompress(data)
+            if "sha256:" + hashlib.sha256(data).hexdigest() not in known:
+                found.append(data)
     return b"\0".join(found)
 
 
@@ -66,14 +68,14 @@ def test_credentials_and_certificates_leave_no_trace(engine, tmp_path, image_ind
         monkeypatch.setenv("SSL_CERT_FILE", str(authority / "ca.pem"))
         monkeypatch.setenv("ENVCTL_INDEX_URL", index.with_credentials())
         project = Project(tmp_path / "project", index)
-        project.profile(SMALL.format(base=engine.bases["py311"], extra=""))
+        project.profile(SMALL.format(base=engine.bases["official"], extra=""))
         locked(project)
         tag = engine.name("secret")
         done = built(project, "--no-cache", "--no-verify", "--tag", tag)
         assert index.asked("/files/uv-")
         assert index.asked("/files/acme_core-")
     assert inside(engine, tag, "/opt/venv/bin/acme") == "served\n"
-    found = everything(engine, tag, tmp_path)
+    found = everything(engine, tag, engine.bases["official"], tmp_path)
     assert b"acme_core" in found
     certificate = (authority / "ca.pem").read_text().splitlines()[1]
     for secret in (USER, PASSWORD, "path-of-the-host", certificate):
@@ -89,7 +91,7 @@ def test_private_index_of_the_profile_gets_its_own_credentials(engine, tmp_path,
         monkeypatch.setenv("UV_INDEX_ACME_PASSWORD", PASSWORD)
         project = Project(tmp_path / "project", image_index.index)
         extra = f'resolver.index = [{{ name = "acme", url = "{private.url}", packages = ["acme-secret"] }}]'
-        text = SMALL.format(base=engine.bases["py311"], extra=extra).replace('"idna"', '"acme-secret"')
+        text = SMALL.format(base=engine.bases["official"], extra=extra).replace('"idna"', '"acme-secret"')
         project.profile(text)
         locked(project)
         before = len(image_index.index.requests)
@@ -99,7 +101,7 @@ def test_private_index_of_the_profile_gets_its_own_credentials(engine, tmp_path,
     code = "import acme_secret; print(acme_secret.NAME)"
     assert inside(engine, tag, "/opt/venv/bin/python", "-c", code) == "found\n"
     assert not any(sent)
-    found = everything(engine, tag, tmp_path)
+    found = everything(engine, tag, engine.bases["official"], tmp_path)
     assert USER.encode() not in found
     assert PASSWORD.encode() not in found
 
@@ -115,7 +117,7 @@ def test_netrc_reaches_the_build_for_the_hosts_that_it_asks_only(engine, tmp_pat
         fill(tmp_path / "served", index, image_index.installer)
         monkeypatch.setenv("ENVCTL_INDEX_URL", index.url)
         project = Project(tmp_path / "project", index)
-        project.profile(SMALL.format(base=engine.bases["py311"], extra=""))
+        project.profile(SMALL.format(base=engine.bases["official"], extra=""))
         locked(project)
         built(project, "--no-verify", "--tag", engine.name("netrc"))
         assert index.asked("/files/acme_core-")[-1][2]["authorization"].startswith("Basic ")
@@ -147,7 +149,7 @@ def test_folder_of_fetch_builds_without_any_network(engine, tmp_path, image_inde
         fill(tmp_path / "served", index, image_index.installer)
         monkeypatch.setenv("ENVCTL_INDEX_URL", index.url)
         project = Project(tmp_path / "project", index)
-        base = engine.bases["py311"]
+        base = engine.bases["official"]
         elsewhere = base.replace(engine.registry, "registry.invalid")
         write_demo(project, elsewhere)
         locked(project)

@@ -68,7 +68,7 @@ class Place:
         found = {key: value for key, value in os.environ.items() if key.lower() in PASSED}
         ours = f"{self.root}/usr/bin:{self.root}/usr/sbin"
         path = f"{ours}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        return found | {"PATH": path, "HOME": "/root", "LC_ALL": "C.UTF-8", "TMPDIR": str(self.tmp)} | more
+        return found | {"PATH": path, "HOME": str(self.work), "LC_ALL": "C.UTF-8", "TMPDIR": str(self.tmp)} | more
 
     def program(self, name: str) -> Path:
         """A program of the extracted packages."""

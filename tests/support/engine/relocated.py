@@ -167,7 +167,7 @@ def _move_prefix(lib: Path, old: str, new: str) -> None:
 
 def _seed(tree: Path, here: Path) -> None:
     wheels = here / "share/python-wheels"
-    inside = ["env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/root", "LC_ALL=C.UTF-8", "PIP_NO_CACHE_DIR=1"]
+    inside = ["env", "-i", "PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/tmp", "LC_ALL=C.UTF-8", "PIP_NO_CACHE_DIR=1"]
     chroot = ["chroot", str(tree), *inside, f"/usr/local/bin/{NAME}"]
     subprocess.run([*chroot, "-m", "ensurepip", "--upgrade"], check=True)
     quiet = ["--disable-pip-version-check", "--no-index", "--no-deps", "--no-compile", "--root-user-action=ignore"]

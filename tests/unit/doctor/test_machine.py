@@ -63,6 +63,8 @@ def test_no_engine_is_a_problem_for_an_image_alone():
 def test_an_engine_of_another_group_says_how_to_join_it():
     check = engine.engine(None, "no container engine answers: unix:///run/docker.sock: Permission denied", needs())
     assert "usermod -aG docker" in (check.hint or "")
+    check = engine.engine(None, "the Docker SDK for Python is not installed", needs())
+    assert check.hint == "pip install 'envctl-ml[containers]'"
 
 
 def test_windows_containers_and_podman_are_told():

@@ -190,3 +190,8 @@ class TestEnvironment:
 
 def test_this_interpreter_is_one() -> None:
     assert ask(Path(sys.executable)).version == VERSION
+
+
+@pytest.mark.parametrize(("wanted", "known"), [("3.11.9", True), ("3.11.99", False), ("2.7.18", False)])
+def test_uv_knows_without_a_network_what_it_could_fetch(wanted, known):
+    assert pythons.fetchable(wanted) is known
