@@ -8,8 +8,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
 
-from envctl.errors import EnvctlError, IndexFailed
+from envctl.errors import EnvctlError, IndexFailed, InvalidFile
 from envctl.model.inventory import Kind
 from envctl.model.lockfile import Standalone
 from envctl.oci.layers import read_layer
@@ -19,6 +20,27 @@ _TOP = "python/"
 _LIMIT = 2**31
 
 
+def archive_name(url: str) -> str:
+    """The name of an archive in a fetched folder: the last part of its address.
+
+    Raises:
+        InvalidFile: it has none that a file can have.
+    """
+    name = unquote(urlsplit(url).path).rpartition("/")[2]
+    if not name.isprintable() or name.startswith(".") or not name:
+        raise InvalidFile("the address of a standalone Python names no file", found=ascii(url)[:200])
+    return name
+
+
+def kept_archive(build: Standalone) -> Path | None:
+    """The archive in the cache; None where it is not there as it was locked."""
+    kept = cache_dir("builds") / build.sha256
+    with contextlib.suppress(OSError), kept.open("rb") as file:
+        if _digest(file) == build.sha256:
+            return kept
+    return None
+
+
 def files_of(build: Standalone, *, folders: Iterable[Path], offline: bool) -> dict[str, str] | None:
     """Path below the build's folder -> sha256 of the file, or what a link leads to; None where it is not at hand.
 
@@ -26,7 +48,7 @@ def files_of(build: Standalone, *, folders: Iterable[Path], offline: bool) -> di
         IndexFailed: its address answers with something else.
         InvalidFile: the archive is none.
     """
-    name = build.url.partition("#")[0].partition("?")[0].rpartition("/")[2]
+    name = archive_name(build.url)
     for folder in folders:
         for place in (folder / name, folder / "python" / name):
             if place.is_file():

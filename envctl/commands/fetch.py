@@ -1,26 +1,31 @@
-"""Fill a folder with everything that `sync` needs of a target, for a machine without a network."""
+"""Fill a folder with everything that `sync` and `build` need of a target, for a machine without a network."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 import msgspec
 
+from envctl.commands.image_parts import FetchedImage, FetchedPython, archives, unlocked_packages
 from envctl.commands.sync import Pair, select
 from envctl.errors import UsageError
 from envctl.install import wheelhouse
-from envctl.install.wheelhouse import WHEELS, Entry, Held
-from envctl.model.lockfile import Installer, Lockfile
+from envctl.install.wheelhouse import WHEELS, Contents, Entry, Held
+from envctl.model.lockfile import Installer, Lockfile, Standalone
 from envctl.model.manifest import sha256
 from envctl.model.platform import Platform
+from envctl.oci.shelf import Shelved
 from envctl.system import files
 
 
 class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of `envctl fetch`. `wheels`: how many, and `bytes` of them; `downloaded`: bytes over the network."""
+    """The result of `envctl fetch`. `wheels`: how many, and `bytes` of them; `downloaded`: bytes over the network.
+
+    `images` and `pythons`: what only `build` needs, and `verify` of an image.
+    """
 
     schema: str
     target: str
@@ -30,6 +35,8 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     downloaded: int
     installer: tuple[str, ...] = ()
+    images: tuple[FetchedImage, ...] = ()
+    pythons: tuple[FetchedPython, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -54,47 +61,73 @@ class Ports(Protocol):
         """
         ...
 
+    def base(self, lockfile: Lockfile, platform: Platform, folder: Path) -> tuple[FetchedImage, Shelved, int]:
+        """See `envctl.commands.image_parts.ImageParts`."""
+        ...
+
+    def python(self, build: Standalone, platform: Platform, folder: Path) -> tuple[FetchedPython, int]:
+        """See `envctl.commands.image_parts.ImageParts`."""
+        ...
+
     def step(self, what: str) -> None:
         """Say what is being done now."""
         ...
 
 
-def fetch(path: Path, lockfile: Lockfile, folder: Path, platforms: Sequence[str], ports: Ports) -> FetchResult:
+class _Parts(msgspec.Struct, kw_only=True):
+    """What an image needs beside its wheels: as it was fetched, as the folder's index has it, and bytes received."""
+
+    images: list[FetchedImage] = []
+    pythons: list[FetchedPython] = []
+    held: dict[str, Held] = {}
+    received: int = 0
+
+
+def fetch(
+    path: Path, lockfile: Lockfile, folder: Path, platforms: Sequence[str], ports: Ports, *, image: bool = True
+) -> FetchResult:
     """Bring the folder to the lockfile at `path`: what is right stays, the rest is fetched.
 
     Args:
         platforms: those wanted, such as `linux/amd64`; none: all of the lockfile.
+        image: whether base image and standalone Python are wanted too, where the target has an image.
 
     Raises:
         UsageError: a platform is not locked; the folder is none, or its files are another target's.
         InvalidFile: the folder's index is not envctl's.
-        IndexFailed: a wheel cannot be had, or is not the locked one.
+        IndexFailed: a wheel, the base image or Python cannot be had, or is not the locked one.
         ToolFailed: something cannot be written.
     """
     start = time.monotonic()
     chosen = _chosen(lockfile, platforms)
+    built = _built(lockfile, chosen) if image else ()
     before = wheelhouse.read_index(folder)
     pairs = _pairs(lockfile, chosen)
     held = {
         wheel.name: Held(sha256=wheel.sha256, size=wheel.size or 0, content=package.content[wheel.name])
         for package, wheel in pairs
     }
+    pythons = archives(lockfile, built)
     data = files.read_bytes(path)
     name = f"pylock.{lockfile.target.replace(':', '-')}.toml"
-    entry = Entry(name, sha256(data), tuple(map(str, chosen)), tuple(sorted(held)))
-    wheelhouse.merged(before, lockfile.target, entry, held)  # before anything is downloaded
+    entry = Entry(name, sha256(data), tuple(map(str, chosen)), tuple(sorted(held)), pythons=tuple(sorted(pythons)))
+    contents = Contents(wheels=held, pythons=pythons)
+    wheelhouse.merged(before, lockfile.target, entry, contents)  # before anything is downloaded
     wheelhouse.prepare(folder)
+    parts = _image_parts(lockfile, built, folder, ports)  # first, since what cannot be had is known soonest here
     ports.step("fetching wheels")
-    downloaded = ports.wheels(lockfile, pairs, folder / WHEELS)
+    downloaded = parts.received + ports.wheels(lockfile, pairs, folder / WHEELS)
     tools: dict[str, Held] = {}
     if lockfile.envctl.installer is not None:
         ports.step("fetching the installer")
         found, more = ports.installer(lockfile.envctl.installer, chosen, folder / WHEELS)
         downloaded += more
         tools = {file: Held(sha256=digest, size=0) for file, digest in found.items()}
-        entry = msgspec.structs.replace(entry, installer=tuple(sorted(tools)))
     held, tools = _measured(folder, held), _measured(folder, tools)
-    after = wheelhouse.merged(before, lockfile.target, entry, {**held, **tools})
+    pythons = {PurePosixPath(one.place).name: Held(sha256=one.sha256, size=one.bytes) for one in parts.pythons}
+    entry = msgspec.structs.replace(entry, installer=tuple(sorted(tools)), images=tuple(sorted(parts.held)))
+    contents = Contents(wheels={**held, **tools}, images=parts.held, pythons=pythons)
+    after = wheelhouse.merged(before, lockfile.target, entry, contents)
     wheelhouse.finish(folder, after, (name, data))
     wheelhouse.tidy(folder, before, after)
     return FetchResult(
@@ -106,7 +139,48 @@ def fetch(path: Path, lockfile: Lockfile, folder: Path, platforms: Sequence[str]
         bytes=sum(one.size for one in held.values()),
         downloaded=downloaded,
         installer=entry.installer,
+        images=tuple(parts.images),
+        pythons=tuple(parts.pythons),
+        notes=_notes(lockfile, built),
         seconds=round(time.monotonic() - start, 3),
+    )
+
+
+def _built(lockfile: Lockfile, platforms: Sequence[Platform]) -> tuple[Platform, ...]:
+    """The platforms that there is an image for."""
+    if lockfile.envctl.image is None:
+        return ()
+    return tuple(platform for platform in platforms if platform.os == "linux")
+
+
+def _image_parts(lockfile: Lockfile, platforms: Sequence[Platform], folder: Path, ports: Ports) -> _Parts:
+    parts = _Parts()
+    if not platforms:
+        return parts
+    wheelhouse.prepare(folder, image=True)
+    for platform in platforms:
+        ports.step("fetching the base image")
+        told, found, received = ports.base(lockfile, platform, folder)
+        parts.images.append(told)
+        parts.received += received
+        for name in found.names:
+            digest = name.removesuffix(".json").partition("-")[2]
+            parts.held[name] = Held(sha256=digest, size=found.size if name == found.place.name else 0)
+        build = lockfile.envctl.python.builds.get(str(platform))
+        if build is not None:
+            ports.step("fetching Python")
+            archive, received = ports.python(build, platform, folder)
+            parts.pythons.append(archive)
+            parts.received += received
+    return parts
+
+
+def _notes(lockfile: Lockfile, built: Sequence[Platform]) -> tuple[str, ...]:
+    packages = unlocked_packages(lockfile) if built else ()
+    if not packages:
+        return ()
+    return (
+        f"OS packages are not in the folder ({', '.join(packages)}), so `envctl build --offline` refuses the target",
     )
 
 

@@ -1,8 +1,8 @@
 """What a build takes from a folder that `envctl fetch` filled, as named contexts of the builder.
 
-    wheels   the wheels, and the installer's                      wheels/
-    archive  the archive of a standalone Python                   python/
-    base     the base image, as an OCI layout                     base/
+    wheels   the wheels, and the installer's        wheels/
+    archive  the archive of a standalone Python     python/
+    base     the base image, as an OCI layout       images/sha256-<hex>/
 
 A context stands in the place of the Dockerfile's stage of that name; the digests that stand in the Dockerfile are
 checked all the same.
@@ -11,16 +11,14 @@ checked all the same.
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from envctl.commands.builds import archive_name
+from envctl.commands.image_parts import base_reference, held_base, unlocked_packages
 from envctl.errors import InvalidFile, UsageError
 from envctl.install import wheelhouse
-from envctl.install.wheelhouse import WHEELS
+from envctl.install.wheelhouse import PYTHON, WHEELS
 from envctl.model.lockfile import Lockfile
 from envctl.model.platform import Platform
-
-PYTHON = "python"
-BASE = "base"
 
 
 def contexts(folder: Path, lockfile: Lockfile, digest: str, platform: Platform) -> dict[str, str]:
@@ -34,6 +32,14 @@ def contexts(folder: Path, lockfile: Lockfile, digest: str, platform: Platform) 
         InvalidFile: something is missing that was fetched, or the target was fetched as another lockfile has it.
     """
     hint = f"`envctl fetch {lockfile.target} {folder}`"
+    packages = unlocked_packages(lockfile)
+    if packages:
+        raise InvalidFile(
+            f"{lockfile.target} cannot be built without a network: it has OS packages that are not locked",
+            key="image.packages",
+            found=", ".join(packages),
+            hint="make a base image that has them, push it, and name it in image.base in place of image.packages",
+        )
     if not folder.is_dir():
         raise UsageError("there is no such folder", file=folder, hint=hint)
     index = wheelhouse.read_index(folder)
@@ -55,27 +61,31 @@ def contexts(folder: Path, lockfile: Lockfile, digest: str, platform: Platform) 
         )
     found = {"wheels": str((folder / WHEELS).absolute())}
     if lockfile.envctl.python.source == "standalone":
-        found["archive"] = str(_archive(folder, lockfile, platform).absolute())
-    if (folder / BASE / "oci-layout").is_file():
-        found["base"] = f"oci-layout://{(folder / BASE).absolute()}@{_base_digest(lockfile, platform)}"
+        found["archive"] = str(_archive(folder, lockfile, platform, hint).absolute())
+    found["base"] = _base(folder, lockfile, platform, hint)
     return found
 
 
-def archive_name(url: str) -> str:
-    """The name of a standalone Python's archive in the folder: the last part of its address."""
-    return unquote(urlsplit(url).path).rpartition("/")[2]
-
-
-def _archive(folder: Path, lockfile: Lockfile, platform: Platform) -> Path:
+def _archive(folder: Path, lockfile: Lockfile, platform: Platform, hint: str) -> Path:
     """The folder that holds the archive."""
     url = lockfile.envctl.python.builds[str(platform)].url
     name = archive_name(url)
     if not (folder / PYTHON / name).is_file():
-        raise InvalidFile("lacks the archive of Python", file=folder, expected=f"{PYTHON}/{name}, from {url}")
+        raise InvalidFile(
+            "lacks the archive of Python", file=folder, expected=f"{PYTHON}/{name}, from {url}", hint=f"{hint} again"
+        )
     return folder / PYTHON
 
 
-def _base_digest(lockfile: Lockfile, platform: Platform) -> str:
-    image = lockfile.envctl.image
-    said = "" if image is None else image.base.partition("@")[2]
-    return said or lockfile.envctl.platforms[str(platform)].base_digest or ""
+def _base(folder: Path, lockfile: Lockfile, platform: Platform, hint: str) -> str:
+    """The base image's layout, by its manifest's digest."""
+    held = held_base(lockfile, str(platform), folder)
+    if held is None:
+        reference = base_reference(lockfile, str(platform))
+        raise InvalidFile(
+            f"lacks the base image for {platform}",
+            file=folder,
+            expected=None if reference is None else reference.familiar(),
+            hint=f"{hint} without --no-image",
+        )
+    return f"oci-layout://{held.place.absolute()}@{held.digest}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from envctl.commands.image_parts import held_base
 from envctl.errors import EnvctlError, IndexFailed, ToolFailed, UsageError
 from envctl.inventory.inside import Pair, recompile_inside
 from envctl.model.image import Base, Settings
@@ -72,8 +73,10 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 class Sources:
     """Opens images, and knows the pinned base: the engine and the registries are asked when they are first needed."""
 
-    def __init__(self, project: Path, environ: Mapping[str, str], *, offline: bool) -> None:
-        self._project, self._environ, self._offline = project, environ, offline
+    def __init__(
+        self, project: Path, environ: Mapping[str, str], *, offline: bool, fetched: Path | None = None
+    ) -> None:
+        self._project, self._environ, self._offline, self._fetched = project, environ, offline, fetched
         self._stack = contextlib.ExitStack()
         self._registry = self._stack.enter_context(Registry(environ=environ, offline=offline, cache=DocumentCache()))
         self._engine: Engine | None = None
@@ -185,6 +188,11 @@ class Sources:
         name, _, said = image.base.partition("@")
         digest = pin.base_digest or said
         reference = f"{name}@{digest}"
+        with contextlib.suppress(EnvctlError):  # a damaged one counts as none
+            carried = None if self._fetched is None else held_base(lockfile, platform, self._fetched)
+            if carried is not None:
+                config = carried.config
+                return Base(digest=digest, diff_ids=pin.diff_ids or config.diff_ids, settings=settings_of(config)), ""
         try:
             config = self._registry.image(Reference.parse(reference), platform).config
             return Base(digest=digest, diff_ids=pin.diff_ids or config.diff_ids, settings=settings_of(config)), ""

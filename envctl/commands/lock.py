@@ -5,19 +5,26 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
+from envctl.commands import locking, os_locking
 from envctl.commands.bases import Bases
 from envctl.commands.files import render_files
 from envctl.commands.jobs import Job, LockOptions, prepare, read_previous, wanted
-from envctl.commands.locking import Locked, Ports, make_lockfiles, rebase
+from envctl.commands.locking import Locked, make_lockfiles, rebase
+from envctl.commands.os_locking import with_os_packages
 from envctl.errors import InvalidFile
 from envctl.lockfile.changes import BaseChange, Change, base_changes, base_of, changes
 from envctl.model.lockfile import Lockfile
 from envctl.model.platform import Platform
 from envctl.model.target import PROFILES, Target
 from envctl.system.files import exclusive, sweep, write_atomically
+
+
+class Ports(locking.Ports, os_locking.Ports, Protocol):
+    """What locking reaches outside for."""
 
 
 class PlatformResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +98,7 @@ def _lock(project: Path, targets: Sequence[Target], options: LockOptions, ports:
             siblings = [job for job in jobs if job not in open_jobs and job.previous is not None]
             siblings += _siblings_on_disk(project, open_jobs, jobs, ports)
             locked |= {done.job.target: done for done in make_lockfiles(open_jobs, siblings, options, ports, bases)}
+    locked = {target: with_os_packages(done, options, ports) for target, done in locked.items()}
     files: dict[Path, bytes] = {}
     for target in targets:
         done = locked[target]

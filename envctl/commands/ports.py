@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from types import TracebackType
 
+from envctl.commands.base_systems import read_base_system
 from envctl.commands.bases import Base
 from envctl.commands.jobs import Job
 from envctl.commands.locking import Read
@@ -21,9 +22,13 @@ from envctl.model.resolution import Candidate
 from envctl.oci.cache import DocumentCache
 from envctl.oci.reference import Reference
 from envctl.oci.registry import Registry
+from envctl.os_packages.base import BaseSystem
+from envctl.os_packages.control import Offers
+from envctl.os_packages.fetch import read_offers, sources_of
 from envctl.resolve.installer import resolve_installer
 from envctl.resolve.interface import Resolver
 from envctl.resolve.uv import UvResolver
+from envctl.system.files import cache_dir
 from envctl.system.http import Client
 from envctl.system.process import run
 from envctl.system.uv import binary, clean_environment
@@ -107,6 +112,15 @@ class SystemPorts:
         image = self._registry.image(Reference.parse(reference), platform)
         python = image.config.variable("PYTHON_VERSION")
         return Base(digest=image.document.descriptor.digest, diff_ids=image.config.diff_ids, python=python)
+
+    def base_system(self, reference: str, platform: str) -> BaseSystem:
+        """The OS of a base image: from the cache, else from its layers in the registry."""
+        return read_base_system(self._registry, reference, platform)
+
+    def os_offers(self, snapshot: str | tuple[str, ...], base: BaseSystem, arch: str) -> Offers:
+        """What the archives offer, read anew each time; `Packages` files that did not change come from the cache."""
+        self._progress("reading the archive of OS packages", 0, 0)
+        return read_offers(self._client, sources_of(snapshot, base), arch, cache=cache_dir("archives", "v1"))
 
     def read(self, wheels: Sequence[Candidate], jobs: Sequence[Job]) -> dict[str, Read]:
         """Read wheels by range, many at once, or take them from the cache by sha256."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from envctl.commands.image_parts import FetchedImage, FetchedPython, ImageParts
 from envctl.commands.sync import Pair
 from envctl.errors import IndexFailed, UsageError
 from envctl.index.cache import ContentCache
@@ -18,10 +19,11 @@ from envctl.index.pages import project_page
 from envctl.install.wheelhouse import WHEELS, sha256_file
 from envctl.inventory.venv import Venv
 from envctl.model.finding import Verification
-from envctl.model.lockfile import Installer, Lockfile, Package, Wheel
+from envctl.model.lockfile import Installer, Lockfile, Package, Standalone, Wheel
 from envctl.model.manifest import Manifest
 from envctl.model.platform import Platform
 from envctl.model.simple_api import SimpleFile
+from envctl.oci.shelf import Shelved
 from envctl.resolve.uv import UvResolver
 from envctl.system.answers import Downloaded
 from envctl.system.credentials import redact
@@ -79,6 +81,14 @@ class SystemPorts:
         wanted = [Wanted(wheel=_reference(file)) for file in found.values()]
         received = self._download(wanted, {}, folder)
         return {**held, **{file.filename: str(file.sha256) for file in found.values()}}, received
+
+    def base(self, lockfile: Lockfile, platform: Platform, folder: Path) -> tuple[FetchedImage, Shelved, int]:
+        """See `envctl.commands.image_parts.ImageParts`."""
+        return ImageParts(offline=self._offline, progress=self._progress).base(lockfile, platform, folder)
+
+    def python(self, build: Standalone, platform: Platform, folder: Path) -> tuple[FetchedPython, int]:
+        """See `envctl.commands.image_parts.ImageParts`."""
+        return ImageParts(offline=self._offline, progress=self._progress).python(build, platform, folder)
 
     def verify(self, lockfile: Lockfile, platform: Platform, venv: Path, project: Path | None) -> Verification:
         """See `envctl.commands.sync.Ports`. The environment counts, not the variables of this process."""

@@ -14,6 +14,7 @@ from envctl.commands.manifests import ManifestSources
 from envctl.commands.pictures import ask_inside, disagreements, taken, told
 from envctl.commands.verify import find, own_word, shown
 from envctl.errors import InvalidFile
+from envctl.inventory.probed import NoAnswer
 from envctl.model.finding import LockReference, Report, Subject, Verification
 from envctl.model.image import Picture
 from envctl.model.lockfile import Lockfile
@@ -56,7 +57,7 @@ def verify_image(
     start = time.monotonic()
     path, lockfile = find(project, target)
     lock = LockReference(file=shown(project, path), digest="sha256:" + hashlib.sha256(read_bytes(path)).hexdigest())
-    with Sources(project, os.environ if environ is None else environ, offline=offline) as sources:
+    with Sources(project, os.environ if environ is None else environ, offline=offline, fetched=fetched) as sources:
         step(f"finding {place.name}")
         opened = sources.open(place, tuple(lockfile.envctl.platforms))
         platform = _locked(lockfile, opened.platform)
@@ -144,7 +145,10 @@ def _both(found: Verification, opened: Opened, place: Place, picture: Picture, *
     inventory, environment = picture.inventory, picture.environment
     if inventory is None or environment is None or environment.executable is None:
         return found
-    seen = ask_inside(opened, place, environment)
+    try:
+        seen = ask_inside(opened, place, environment)
+    except NoAnswer:
+        seen = None
     other = [("bin/python", "an interpreter", None)] if seen is None else list(disagreements(inventory, seen))
     return with_findings(found, "readers-disagree", other, strict=strict)
 

@@ -18,7 +18,7 @@ from envctl.system.docker import client
 from envctl.system.files import read_bytes, scratch_dir
 from envctl.system.process import Finished, run
 
-_VARIABLE = "ENVCTL_SECRET_"
+_VARIABLE = "BUILD_SECRET_"
 _PUSHED = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _MINUTE = 60
 

@@ -7,21 +7,27 @@ somebody else's and stays. It is written last, so that it never names what is no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from envctl.errors import InvalidFile, ToolFailed, UsageError
+from envctl.oci.shelf import remove, sweep
 from envctl.system.files import read_bytes, write_atomically
 
 SCHEMA = "envctl.fetch/1"
 INDEX = "fetch.json"
 WHEELS = "wheels"
+IMAGES = "images"
+PYTHON = "python"
 
 
 class Held(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A wheel: sha256 (64 hex digits), bytes, content digest (None for an installer's, which is not in a lockfile)."""
+    """A file: sha256 (64 hex digits), bytes; a locked wheel's content digest.
+
+    Of an image it is the manifest's sha256, and the bytes of its layers.
+    """
 
     sha256: str
     size: int
@@ -29,21 +35,36 @@ class Held(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A target: the lockfile's copy and the digest of its bytes, platforms, names of wheels."""
+    """A target: the lockfile's copy and the digest of its bytes, platforms, names of what it needs in each folder."""
 
     lockfile: str
     digest: str
     platforms: tuple[str, ...]
     wheels: tuple[str, ...]
     installer: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    pythons: tuple[str, ...] = ()
 
 
 class Index(msgspec.Struct, frozen=True):
-    """`fetch.json`: by target, and by file name."""
+    """`fetch.json`: by target, and by name in each folder."""
 
     schema: str
     targets: dict[str, Entry]
     wheels: dict[str, Held]
+    images: dict[str, Held] = {}
+    pythons: dict[str, Held] = {}
+
+
+Files = dict[str, Held]
+
+
+class Contents(msgspec.Struct, frozen=True, kw_only=True):
+    """What a target needs of each folder, by name."""
+
+    wheels: Mapping[str, Held]
+    images: Mapping[str, Held] = {}
+    pythons: Mapping[str, Held] = {}
 
 
 def read_index(folder: Path) -> Index:
@@ -69,18 +90,31 @@ def read_index(folder: Path) -> Index:
     return index
 
 
-def merged(index: Index, target: str, entry: Entry, wheels: Mapping[str, Held]) -> Index:
+def merged(index: Index, target: str, entry: Entry, contents: Contents) -> Index:
     """The index with this target as it is now.
 
     Raises:
         UsageError: another target needs another file of the same name.
     """
     targets = {**index.targets, target: entry}
-    needed = {
-        name: other for other, one in targets.items() if other != target for name in (*one.wheels, *one.installer)
-    }
-    kept = {name: held for name, held in index.wheels.items() if name in needed}
-    for name, held in wheels.items():
+    others = {name: one for name, one in targets.items() if name != target}
+
+    def joined(before: Mapping[str, Held], now: Mapping[str, Held], names: Callable[[Entry], Iterable[str]]) -> Files:
+        return _joined(before, now, target, {name: other for other, one in others.items() for name in names(one)})
+
+    return Index(
+        SCHEMA,
+        dict(sorted(targets.items())),
+        joined(index.wheels, contents.wheels, lambda one: (*one.wheels, *one.installer)),
+        joined(index.images, contents.images, lambda one: one.images),
+        joined(index.pythons, contents.pythons, lambda one: one.pythons),
+    )
+
+
+def _joined(before: Mapping[str, Held], now: Mapping[str, Held], target: str, needed: Mapping[str, str]) -> Files:
+    """The files of a folder: this target's, and those that others need (`needed`: name -> one of these targets)."""
+    kept = {name: held for name, held in before.items() if name in needed}
+    for name, held in now.items():
         if name in kept and kept[name].sha256 != held.sha256:
             raise UsageError(
                 f"{target} and {needed[name]} need two different files named {name}",
@@ -88,21 +122,23 @@ def merged(index: Index, target: str, entry: Entry, wheels: Mapping[str, Held]) 
                 expected=f"sha256 {held.sha256} for {target}",
                 hint="fetch them into two folders",
             )
-    everything = {**kept, **wheels}
-    return Index(SCHEMA, dict(sorted(targets.items())), dict(sorted(everything.items())))
+    return dict(sorted({**kept, **now}.items()))
 
 
-def prepare(folder: Path) -> None:
-    """Make the folder, and remove what killed runs left half-written.
+def prepare(folder: Path, *, image: bool = False) -> None:
+    """Make the folder, and remove what killed runs left half-written. `image`: also for what an image needs.
 
     Raises:
         UsageError: something else stands there.
         ToolFailed: it cannot be made.
     """
     try:
-        (folder / WHEELS).mkdir(parents=True, exist_ok=True)
-        for part in (folder / WHEELS).glob(".envctl-*.part"):
-            part.unlink()
+        for name in (WHEELS, IMAGES, PYTHON):
+            if image or name == WHEELS:
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            for part in (folder / name).glob(".envctl-*.part"):
+                part.unlink()
+        sweep(folder / IMAGES)
     except (FileExistsError, NotADirectoryError) as error:
         raise UsageError("is no folder", file=error.filename, hint="name another one") from error
     except OSError as error:
@@ -116,15 +152,22 @@ def finish(folder: Path, index: Index, lockfile: tuple[str, bytes]) -> None:
 
 
 def tidy(folder: Path, before: Index, after: Index) -> None:
-    """Remove wheels that earlier runs put there, that are still the same, and that no target needs any more."""
+    """Remove what earlier runs put there, that is still the same, and that no target needs any more."""
     for name, held in before.wheels.items():
-        path = folder / WHEELS / name
-        if name not in after.wheels and _plain(name) and path.is_file() and sha256_file(path) == held.sha256:
-            path.unlink()
+        if name not in after.wheels and name.endswith(".whl"):
+            _discard(folder / WHEELS, name, held)
+    for name, held in before.pythons.items():
+        if name not in after.pythons:
+            _discard(folder / PYTHON, name, held)
+    for name in before.images:
+        if name not in after.images:
+            remove(folder / IMAGES, name)
 
 
-def _plain(name: str) -> bool:
-    return name == Path(name).name and name.endswith(".whl")
+def _discard(folder: Path, name: str, held: Held) -> None:
+    path = folder / name
+    if name == Path(name).name and path.is_file() and sha256_file(path) == held.sha256:
+        path.unlink()
 
 
 def sha256_file(path: Path) -> str:

@@ -33,7 +33,8 @@ def keeps(path: str, size: int) -> bool:
         return size <= _SCRIPT or is_interpreter(path, size)
     if folder.endswith("-packages"):
         return name.endswith(".pth") or name.startswith("__editable__")
-    if name in ("pyvenv.cfg", "gconv-modules.cache") or path in _NAMED or (folder == "var/lib/dpkg/info" and name.endswith(".list")):
+    listed = folder == "var/lib/dpkg/info" and name.endswith(".list")
+    if listed or name in ("pyvenv.cfg", "gconv-modules.cache") or path in _NAMED:
         return size <= _STATUS
     if ".so" in name or name.endswith(".whl"):
         return is_interpreter(path, size) or (size <= _TEXT and _BUNDLED.fullmatch(path) is not None)
@@ -46,7 +47,7 @@ def is_interpreter(path: str, size: int) -> bool:
 
 
 def packs(path: str, size: int) -> bool:
-    """Whether bytecode, or the source of some: whoever starts Python as root puts it beside the standard library too."""
+    """Whether bytecode, or the source of some; whoever starts Python as root leaves it by the standard library too."""
     if not path.endswith((".py", ".pyc")) or size > _TEXT:
         return False
     return "-packages/" in path or _LIBRARY.fullmatch(path) is not None

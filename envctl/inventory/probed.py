@@ -7,6 +7,7 @@ itself is the image's, so its word alone vouches for nothing; it is worth someth
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ exec(compile({probe!r}, "probe.py", "exec"), names)
 names["main"]()
 """
 _KINDS = {kind.value: kind for kind in Kind}
+
+
+class NoAnswer(ToolFailed):
+    """The interpreter inside said nothing, or what it cannot have been asked."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,12 +62,12 @@ def question(prefix: str) -> Iterator[bytes]:
 
 
 def parse(answer: bytes) -> Seen:
-    """Its answer; ToolFailed where it is none, or not whole."""
+    """Its answer; NoAnswer where it is none, or not whole."""
     tree = Tree(entries={}, origins={}, texts={}, packed={})
     problems = []
     lines = answer.splitlines()
     try:
-        about, *items, end = [msgspec.json.decode(line) for line in lines]
+        about, *items, end = [json.loads(line) for line in lines]  # msgspec refuses names that are no UTF-8
         if end["end"] != len(items):
             raise ValueError
         for item in items:
@@ -83,8 +88,8 @@ def parse(answer: bytes) -> Seen:
             mounts=tuple(map(str, about["mounts"])),
             problems=tuple(problems),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, msgspec.MsgspecError) as error:
-        raise ToolFailed(
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise NoAnswer(
             "the interpreter inside did not answer as it should",
             found=lines[-1][:200].decode("utf-8", "replace") if lines else "nothing",
         ) from error

@@ -226,15 +226,14 @@ def _moment(value: datetime | None) -> str | None:
 
 def _os_packages(lockfile: Lockfile) -> dict[str, str | None]:
     """Name -> version: what the image asks for, and where they are pinned the pins."""
-    image, pinned = lockfile.envctl.image, lockfile.envctl.os_packages or {}
+    image, pinned = lockfile.envctl.image, lockfile.envctl.os_packages
     found: dict[str, str | None] = {}
     for text in image.packages if image else ():
         name, _, version = text.partition("=")
         found[name] = version or "any version"
-    for row in pinned.get("packages", ()):
-        found[f"{row.get('name')}:{row.get('arch')}"] = str(row.get("version"))
-    if "snapshot" in pinned:
-        found["snapshot"] = str(pinned["snapshot"])
+    if pinned is not None:
+        found |= {f"{row.name}:{row.arch}": row.version for row in pinned.packages}
+        found["snapshot"] = pinned.snapshot if isinstance(pinned.snapshot, str) else ", ".join(pinned.snapshot)
     return found
 
 

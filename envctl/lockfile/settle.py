@@ -111,6 +111,7 @@ def _image(image: ImageTable, digests: Mapping[str, str]) -> Image:
     return Image(
         base=image.base,
         packages=tuple(sorted(image.packages)),
+        snapshot=_snapshot(image),
         provides=image.provides,
         env=dict(sorted(image.env.items())),
         files=tuple(
@@ -122,6 +123,14 @@ def _image(image: ImageTable, digests: Mapping[str, str]) -> Image:
         ports=image.ports,
         command=image.command,
     )
+
+
+def _snapshot(image: ImageTable) -> str | tuple[str, ...] | None:
+    """One address, or several; without a slash at the end."""
+    if not image.snapshot or isinstance(image.snapshot, str):
+        return image.snapshot.rstrip("/") if image.snapshot else None
+    addresses = tuple(address.rstrip("/") for address in image.snapshot)
+    return addresses[0] if len(addresses) == 1 else addresses
 
 
 def _base_digest(image: ImageTable) -> str | None:

@@ -6,6 +6,7 @@ Keys are spelled as in the file; see docs/reference/lockfile.md. The rooms `lock
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import msgspec
 
 from envctl.model.platform import Libc, Platform, fits, wheel_tags
+
+_DEB = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]{0,200}\.deb")
 
 
 class Wheel(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defaults=True):
@@ -127,6 +130,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defa
 
     base: str
     packages: tuple[str, ...] = ()
+    snapshot: str | tuple[str, ...] | None = None
     provides: tuple[str, ...] = ()
     env: dict[str, str] = {}
     files: tuple[LockedFile, ...] = ()
@@ -134,6 +138,34 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_defa
     user: int | str | None = None
     ports: tuple[int, ...] = ()
     command: tuple[str, ...] = ()
+
+
+class OsPackage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A `.deb` that is installed on the platforms of an architecture (Debian's name for it, such as `amd64`).
+
+    `step`: packages of a step are installed together, after those of the steps before (Pre-Depends).
+    """
+
+    name: str
+    version: str
+    arch: str
+    sha256: str
+    url: str
+    size: int
+    step: int = 0
+
+    @property
+    def file(self) -> str:
+        """The name of the file: the last part of its address, or where that is unusual one made of name and sha256."""
+        last = self.url.partition("?")[0].rpartition("/")[2]
+        return last if _DEB.fullmatch(last) else f"{self.name}_{self.sha256[:16]}.deb"
+
+
+class OsPackages(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All OS packages that are installed beyond what the base image has; sorted by architecture and name."""
+
+    snapshot: str | tuple[str, ...]
+    packages: tuple[OsPackage, ...] = ()
 
 
 class Hook(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
@@ -195,7 +227,7 @@ class Envctl(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", omit_def
     policy: Policy = Policy()
     hooks: tuple[Hook, ...] = ()
     project: Project | None = None
-    os_packages: dict[str, Any] | None = None
+    os_packages: OsPackages | None = None
     files: tuple[LockedFile, ...] = ()
 
 

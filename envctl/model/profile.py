@@ -125,6 +125,14 @@ class ImageTable(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forb
         tuple[str, ...],
         Meta(description="OS packages, as NAME or NAME=VERSION.", extra_json_schema={"examples": [["libgomp1"]]}),
     ] = ()
+    snapshot: Annotated[
+        str | tuple[str, ...] | None,
+        Meta(
+            description="Where the OS packages are pinned from: the address of a dated archive of Debian's kind, or several; "
+            '"base": the archives that the base image names. Without it they are not pinned.',
+            extra_json_schema={"examples": ["https://snapshot.example/archive/debian/20260101T000000Z"]},
+        ),
+    ] = None
     provides: Annotated[tuple[str, ...], Meta(description="Distributions that the base image brings.")] = ()
     env: Annotated[dict[str, str], Meta(description="Environment variables of the image.")] = {}
     files: Annotated[tuple[ImageFile, ...], Meta(description="Files and folders copied from the project folder.")] = ()

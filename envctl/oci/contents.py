@@ -15,7 +15,7 @@ import msgspec
 from envctl.errors import InvalidFile
 from envctl.oci import media
 from envctl.oci.interface import ImageSource
-from envctl.oci.layers import Keep, Layer, Pack, read_layer
+from envctl.oci.layers import COMPRESSED, Keep, Layer, Pack, read_layer
 from envctl.oci.media import ImageConfig, ImageManifest
 from envctl.oci.tar import BLOCK, Malformed, Member, TarStream
 
@@ -141,7 +141,7 @@ class _Saved:
     def _member(self, tar: TarStream, member: Member) -> None:
         content = _Content(tar.pieces(member))
         start = content.peek()
-        if (start.lstrip()[:1] in (b"{", b"[") and start[257:262] != b"ustar") or member.size < BLOCK:
+        if not _is_layer(start):
             if member.size > media.CONFIG_LIMIT or len(self._documents) > _MOST_DOCUMENTS:
                 raise Malformed("a document in the archive is too large", found=ascii(member.path)[:120])
             data = content.read()
@@ -174,6 +174,13 @@ class _Saved:
         if digest not in self._documents:
             raise Malformed("the archive does not hold all of the image", found=f"no {digest}")
         return self._documents[digest]
+
+
+def _is_layer(start: bytes) -> bool:
+    """Whether a member begins as a layer does: compressed, however small, or a tar file, however empty."""
+    if start.startswith(COMPRESSED) or start[257:262] == b"ustar":
+        return True
+    return len(start) == BLOCK and start.lstrip()[:1] not in (b"{", b"[")
 
 
 def _is_manifest(data: bytes) -> bool:

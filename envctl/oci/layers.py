@@ -21,6 +21,7 @@ from envctl.model.inventory import Entry, Kind
 from envctl.oci.tar import Malformed, Member, TarStream
 
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
+COMPRESSED = _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _PIECE = 2**20
 _MOST_ENTRIES = 4_000_000
 _WHOLE = 2**20
@@ -91,9 +92,9 @@ def decompressed(stream: BinaryIO) -> Iterator[bytes]:
     start = stream.read(_PIECE)
     while len(start) < 4 and (more := stream.read(_PIECE)):
         start += more
-    if start.startswith(b"\x1f\x8b"):
+    if start.startswith(_GZIP):
         return _inflated(stream, start, _gzip)
-    if start.startswith(b"\x28\xb5\x2f\xfd"):
+    if start.startswith(_ZSTD):
         return _inflated(stream, start, _zstd)
     return _plain(stream, start)
 

@@ -309,6 +309,12 @@ def os_package(value: str) -> None:
         raise Unfit("is not an OS package", '"libgomp1", or with its version "libgomp1=12.2.0-14"')
 
 
+def snapshot(value: str) -> None:
+    """The address of an archive, or the word for those that the base names."""
+    if value != "base":
+        index_url(value)
+
+
 def file_name(value: str) -> None:
     """A file name without a folder."""
     if "/" in value or not _parts_fit(value):
@@ -368,6 +374,8 @@ CHECKS: dict[str, Check] = {
     "image.python.sha256{key}": platform,
     "image.python.sha256{}": sha256,
     "image.packages[]": os_package,
+    "image.snapshot": lambda value: snapshot(value) if isinstance(value, str) else None,
+    "image.snapshot[]": snapshot,
     "image.provides[]": distribution,
     "image.env{key}": variable,
     "image.files": _once("target"),

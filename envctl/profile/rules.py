@@ -8,7 +8,7 @@ from __future__ import annotations
 from envctl.model.names import normalise, requirement_name
 
 # Argument vectors are one value each, and replaced as a whole.
-VECTORS = frozenset({"image.command", "commands{}"})
+VECTORS = frozenset({"image.command", "image.snapshot", "commands{}"})
 # Lists of tables: an entry with the name of an inherited one replaces it in place.
 KEYED = {"resolver.index": "name", "image.files": "target"}
 # Lists of PEP 508 requirements: "!NAME" removes every inherited entry of that distribution.

@@ -22,6 +22,7 @@ from envctl.verify import (
     hooks,
     interpreter,
     makers,
+    mounts,
     packages,
     project,
     rootfs,
@@ -99,6 +100,7 @@ def compare(
     bytecode.check(world)
     if picture is not None:
         rootfs.check(world, picture, build)
+        mounts.check(world, picture)
         settings.check(world, picture)
         base.check(world, picture)
     closed.check(world)
@@ -152,6 +154,7 @@ def absent(
         base.check(world, picture)
         settings.check(world, picture)
         rootfs.check(world, picture, None)
+        mounts.check(world, picture)
     findings = _sorted(world.findings)
     return Verification(
         verdict=verdict_of(findings, strict=strict),

@@ -44,7 +44,8 @@ def check_caches(world: World, root: Root, is_code: IsCode) -> None:
             world.report("base-file-changed", "has a form that is not known", path=f"/{path}")
             continue
         for place in sorted(map(_text, places)):
-            if not is_code(posixpath.normpath(place).lstrip("/")):
+            plain = posixpath.normpath(place).lstrip("/")
+            if not is_code(plain) and not root.anchored(plain):
                 world.report("base-file-changed", f"names {place}, which nothing vouches for", path=f"/{path}")
 
 

@@ -11,12 +11,12 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
-from envctl.model.finding import Severity
 from envctl.model.image import Picture, Root
 from envctl.model.inventory import Bytecode, Entry, Kind
 from envctl.model.manifest import sha256
 from envctl.model.names import normalise
 from envctl.verify import loading
+from envctl.verify.places import behind, brought, is_code
 from envctl.verify.world import BASE, NOBODY, World
 
 LOCKFILE = "opt/envctl/pylock.toml"
@@ -24,15 +24,6 @@ STANDALONE = "opt/python"
 Builds = Mapping[str, str]
 """Path below the standalone build's folder -> sha256 of the file."""
 
-# Where shells, interpreters and the loader find code: hier(7), ld.so(8). `/lib` may be a link to `/usr/lib`.
-_CODE = re.compile(
-    r"(?:usr/|usr/local/)?(?:bin|sbin|lib|lib32|lib64|libx32|libexec)(?:/.*)?"
-    r"|etc/ld\.so\.(?:preload|conf|conf\.d(?:/.*)?|cache)"
-    r"|etc/python3[^/]*(?:/.*)?"
-    r"|(?:.*/)?\.local/lib/python3[^/]*/site-packages(?:/.*)?"
-    r"|opt/python(?:/.*)?"
-    r"|usr/local/(?:cuda|nvidia)[^/]*(?:/.*)?"
-)
 # What else of the base is a program by its name, wherever it lies; package managers rewrite their own below /var.
 _PROGRAM = re.compile(r"(?!var/|tmp/|run/).*(?:\.(?:py|pyc|pth|so|sh|egg|zip|jar|ko)|\.so\.[\d.]+)")
 # What package managers and the loader write for themselves when packages are installed or removed.
@@ -56,22 +47,10 @@ def check(world: World, picture: Picture, build: Builds | None) -> None:
     application = _application(world)
     if picture.base is not None and root.below:
         _check_changed(world, picture, root, application, build)
-    _check_mounts(world, picture)
     _check_provided(world, root)
     _check_files(world, root)
     _check_lockfile(world, root)
     _check_shadows(world, picture, root)
-
-
-def _check_mounts(world: World, picture: Picture) -> None:
-    """Mounts over the environment as a whole, or over places of code; those inside of it are `closed`'s."""
-    prefix = picture.environment.prefix if picture.environment is not None else None
-    for mount in picture.mounts:
-        place = mount.strip("/")
-        over = prefix is not None and (f"{prefix}/".startswith(f"{place}/") or not place)
-        inside = prefix is not None and f"{place}/".startswith(f"{prefix}/")
-        if over or (not inside and _is_code(place)):
-            world.report("mount", "another file system is mounted here", severity=Severity.ERROR, path=mount)
 
 
 def _check_provided(world: World, root: Root) -> None:
@@ -105,7 +84,7 @@ def _check_changed(
 ) -> None:
     environment = picture.environment
     prefix = environment.prefix if environment is not None else None
-    changed, added = _differences(world, root, prefix, application)
+    changed, added = _differences(world, picture, root, prefix, application)
     changed, added = _without_bytecode(world, picture, changed), _without_bytecode(world, picture, added)
     standalone = world.lockfile.envctl.python.source == "standalone"
     if standalone:
@@ -132,12 +111,12 @@ def _check_changed(
     for name, paths in (("base-file-changed", changed), ("system-file-added", left)):
         if len(paths) > _LISTED:
             world.report(name, f"and {len(paths) - _LISTED:,} more files", path="/")
-    loading.check_caches(world, root, _is_code)
-    loading.check_rights(world, root, prefix, _is_code, {*changed, *added})
+    loading.check_caches(world, root, is_code)
+    loading.check_rights(world, root, prefix, is_code, {*changed, *added})
 
 
 def _without_bytecode(world: World, picture: Picture, paths: list[str]) -> list[str]:
-    """The paths without bytecode of sources that the base vouches for: equal is right, what was not compared is said."""
+    """The paths without bytecode of sources that the base vouches for, where it is equal or was not compared."""
     unknown = [path for path in paths if picture.bytecode.get(path) in (Bytecode.UNKNOWN, Bytecode.UNREADABLE)]
     if unknown:
         message = f"{len(unknown):,} bytecode files that could not be compared with the sources"
@@ -146,7 +125,7 @@ def _without_bytecode(world: World, picture: Picture, paths: list[str]) -> list[
 
 
 def _differences(
-    world: World, root: Root, prefix: str | None, application: tuple[str, ...]
+    world: World, picture: Picture, root: Root, prefix: str | None, application: tuple[str, ...]
 ) -> tuple[list[str], list[str]]:
     """Paths of code that the base has otherwise, and of code that it does not have."""
     own = f"{prefix}/" if prefix is not None else None
@@ -155,7 +134,7 @@ def _differences(
         path
         for path, entry in root.below.items()
         if root.entries.get(path) != entry
-        and (_is_code(path) or _is_program(path, entry))
+        and (is_code(path) or _is_program(path, entry))
         and not (entry.kind is Kind.FOLDER and _is_folder(root.entries.get(path)))
         and not _expected(root, path)
         and not (own is not None and path.startswith(own) and _locked(world, path[len(own) :]))
@@ -167,9 +146,10 @@ def _differences(
         for path, entry in root.entries.items()
         if path not in root.below
         and entry.kind is not Kind.FOLDER
-        and _is_code(path)
+        and is_code(path)
         and not _DERIVED.fullmatch(path)
         and not (own is not None and path.startswith(own))
+        and not brought(picture, path)
         and path not in application
         and not path.startswith(skipped or ("\0",))
     ]
@@ -180,10 +160,6 @@ def _locked(world: World, path: str) -> bool:
     """Whether a path of the environment is a locked package's by now: it replaced what the base had."""
     owner = world.owners.get(path)
     return owner is not None and owner not in (BASE, NOBODY)
-
-
-def _is_code(path: str) -> bool:
-    return _CODE.fullmatch(path) is not None
 
 
 def _is_program(path: str, entry: Entry) -> bool:
@@ -270,21 +246,11 @@ def _os_packages(world: World, root: Root, added: list[str]) -> set[str]:
     if not wanted or not added:
         return set()
     listed = set(_dpkg(root)) | set(_apk(root))
-    owned = {path for path in added if (place := _behind(root, path)) in listed or root.anchored(place)}
+    owned = {path for path in added if (place := behind(root, path)) in listed or root.anchored(place)}
     if owned:
         message = f"{len(owned):,} files of OS packages that the build installed are in no lockfile"
         world.report("os-packages-unlocked", message, path="/")
     return owned
-
-
-def _behind(root: Root, path: str) -> str:
-    """Where a link leads, such as /usr/bin/awk by way of /etc/alternatives; the path itself where it is none."""
-    for _ in range(10):
-        entry = root.entries.get(path)
-        if entry is None or entry.kind is not Kind.LINK or not entry.link:
-            break
-        path = posixpath.normpath(posixpath.join("/", posixpath.dirname(path), entry.link)).lstrip("/")
-    return path
 
 
 def _dpkg(root: Root) -> Iterator[str]:
@@ -305,6 +271,12 @@ def _apk(root: Root) -> Iterator[str]:
             folder = line[2:]
         elif line.startswith("R:"):
             yield f"{folder}/{line[2:]}".lstrip("/")
+
+
+def locked_places(world: World) -> list[str]:
+    """Where the locked files are."""
+    image = world.lockfile.envctl.image
+    return [] if image is None else [_target(f.source, f.target) for f in image.files if f.digest is not None]
 
 
 def _check_files(world: World, root: Root) -> None:
@@ -352,7 +324,7 @@ def _check_lockfile(world: World, root: Root) -> None:
 def _check_shadows(world: World, picture: Picture, root: Root) -> None:
     """Modules in the folders that Python searches before the environment."""
     locked = {match[1] for path in world.top if (match := _MODULE.fullmatch(path.removeprefix(world.site)))}
-    for folder in sorted(set(_first_places(picture))):
+    for folder in sorted(set(first_places(picture))):
         start = f"{folder}/" if folder else ""
         for path, entry in root.entries.items():
             name = path[len(start) :]
@@ -371,7 +343,8 @@ def _importable(root: Root, path: str, entry: Entry) -> bool:
     return path.endswith((".py", ".pyc", ".so"))
 
 
-def _first_places(picture: Picture) -> Iterator[str]:
+def first_places(picture: Picture) -> Iterator[str]:
+    """Folders that Python searches before the environment: the working folder, PYTHONPATH, that of a script."""
     settings = picture.settings
     yield settings.workdir.strip("/")
     said = settings.env.get("PYTHONPATH")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from envctl.model.finding import Severity
 from envctl.model.image import Picture
 from envctl.model.inventory import Kind
 from envctl.model.lockfile import Image
+from envctl.oci.tree import Tree
 from envctl.verify.interpreter import ERRORS, WARNINGS
+from envctl.verify.places import is_code
 from envctl.verify.world import World
 
 # What the generated Dockerfile sets in every image, whatever the profile says.
@@ -120,15 +122,17 @@ def _check_process(world: World, picture: Picture, number: int, variables: Mappi
 
 
 def _check_path(world: World, picture: Picture) -> None:
-    """What stands on PATH before the environment's own programs: nothing that is no part of the base may."""
+    """What stands on PATH before the environment's own programs: programs there may not run in place of others."""
     root, environment = picture.root, picture.environment
     if root is None or environment is None:
         return
+    tree = Tree(entries=dict(root.entries), origins={}, texts={}, packed={})
     own = f"/{environment.prefix}/bin"
-    for folder in (picture.settings.env.get("PATH") or _DEFAULT_PATH).split(":"):
+    folders = (picture.settings.env.get("PATH") or _DEFAULT_PATH).split(":")
+    for number, folder in enumerate(folders):
         if folder.rstrip("/") == own:
             return
-        entry = root.entries.get(folder.strip("/"))
+        place = tree.resolve(folder) if folder.startswith("/") else None
         if not folder.startswith("/"):
             world.report(
                 "image-variable",
@@ -136,16 +140,29 @@ def _check_path(world: World, picture: Picture) -> None:
                 path="PATH",
                 found=f"PATH={picture.settings.env.get('PATH')}",
             )
-        elif entry is not None and entry.kind is Kind.FOLDER and not root.anchored(folder.strip("/")):
-            start = folder.strip("/") + "/"
-            if any(path.startswith(start) and not root.anchored(path) for path in root.entries):
+        elif place is not None and not is_code(place):  # there, what the base has not is reported by itself
+            strange = {name for name, path in _programs(tree, folder) if not root.anchored(path)}
+            hidden = strange & {name for later in folders[number + 1 :] for name, _ in _programs(tree, later)}
+            if strange:
+                what = f": its {min(hidden)} runs in place of another" if hidden else ", and it is not the base image's"
                 world.report(
                     "image-variable",
-                    f"PATH has {folder}, which is not the base image's, before {own}",
-                    severity=Severity.WARNING,
+                    f"PATH has {folder} before {own}{what}",
+                    severity=Severity.ERROR if hidden else Severity.WARNING,
                     path="PATH",
                     found=f"PATH={picture.settings.env.get('PATH')}",
                 )
+
+
+def _programs(tree: Tree, folder: str) -> Iterator[tuple[str, str]]:
+    """Name and path of what a shell finds in a folder of PATH."""
+    place = tree.resolve(folder) if folder.startswith("/") else None
+    start = f"{place}/"
+    for path in tree.below(place) if place else ():
+        if "/" not in path[len(start) :]:
+            entry = tree.behind(path)
+            if entry is None or (entry.kind is Kind.FILE and entry.mode & 0o111):
+                yield path[len(start) :], path
 
 
 def _check_labels(world: World, picture: Picture) -> None:

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import re
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 from support.engine.client import Engine
-from support.images import Shared, installer_wheel, locked
+from support.images import installer_wheel, locked
 from support.project import Project, Ran
 from support.server import IndexServer
 from support.wheels import build_wheel
@@ -95,12 +94,28 @@ class Victim(NamedTuple):
     image: str
     wheels: dict[str, Path]
 
-    def derive(self, stem: str, steps: str, *args: object, context: Path | None = None, base: str | None = None) -> str:
-        """An image made of the victim (or `base`) by the steps of a Dockerfile, as root; its name."""
+    @property
+    def tools(self) -> Path:
+        """A folder with what Dockerfiles of attacks use."""
+        return self.project.folder.parent / "tools"
+
+    def derive(
+        self,
+        stem: str,
+        steps: str,
+        *args: object,
+        context: Path | None = None,
+        base: str | None = None,
+        user: str = "10001",
+    ) -> str:
+        """An image made of the victim (or `base`) by the steps of a Dockerfile, as root; its name.
+
+        /mnt of a step with `--mount=type=bind,target=/mnt` is the context, by default the folder of tools.
+        """
         tag = self.engine.name(stem)
         steps = re.sub(r"(?m)^RUN ", "RUN --network=none ", steps)
-        text = f"FROM {base or self.image}\nUSER 0\n{steps}\nUSER 10001\n"
-        self.engine.build(context or self.project.folder / "empty", text, tag, *args)
+        text = f"FROM {base or self.image}\nUSER 0\n{steps}\nUSER {user}\n"
+        self.engine.build(context or self.tools, text, tag, *args)
         return tag
 
     def start(self, stem: str, *args: object, image: str | None = None, command: Sequence[str] = ()) -> str:
@@ -125,10 +140,33 @@ def victim(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator
         wheels = fill(project.wheels, index)
         patch.setenv("ENVCTL_INDEX_URL", index.url)
         patch.setenv("ENVCTL_CACHE_DIR", str(folder / "cache"))
-        (project.folder / "empty").mkdir()
-        write(project, slim_base(engine, project.folder / "empty"))
+        tools(folder / "tools")
+        write(project, slim_base(engine, folder / "tools"))
         locked(project)
         yield Victim(engine, project, build(engine, project, "victim"), {w.name.split("-")[0]: w for w in wheels})
+
+
+REPAIR = """\
+import base64, hashlib, sys
+site, info, name = sys.argv[1:]
+with open(site + "/" + name, "rb") as file:
+    data = file.read()
+digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+record = site + "/" + info + "/RECORD"
+with open(record) as file:
+    lines = file.read().splitlines()
+lines = [f"{name},sha256={digest},{len(data)}" if line.startswith(name + ",") else line for line in lines]
+with open(record, "w") as file:
+    file.write("\\n".join(lines) + "\\n")
+"""
+
+
+def tools(folder: Path) -> None:
+    """What attackers bring: RECORDs made to agree, another version of a wheel."""
+    folder.mkdir()
+    (folder / "repair.py").write_text(REPAIR)
+    files = {"beta.py": b"B = 3\n", "beta-hook.pth": b"import beta\n", "ns/b/x.py": b"X = 1\n"}
+    build_wheel(folder, "beta", "2.1", files=files)
 
 
 def slim_base(engine: Engine, empty: Path) -> str:
@@ -136,6 +174,22 @@ def slim_base(engine: Engine, empty: Path) -> str:
     tag = engine.name("slim:1", pushed=True)
     engine.build(empty, SLIM.format(base=engine.bases["py311"]), tag)
     return engine.push(tag)
+
+
+@contextlib.contextmanager
+def changed_lock(victim: Victim, *changes: tuple[str, str]) -> Iterator[None]:
+    """The victim's lockfile with other texts in it, for a while; without its seal."""
+    path = victim.project.lock_path()
+    whole = path.read_bytes()
+    text = re.sub(r"(?m)^seal = .*\n", "", whole.decode())
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new)
+    path.write_text(text)
+    try:
+        yield
+    finally:
+        path.write_bytes(whole)
 
 
 def write(project: Project, base: str, text: str = PROFILE) -> None:

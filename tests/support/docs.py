@@ -12,11 +12,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from support.pages import Command
+from support.engine.client import Engine
+from support.images import PYTHON, installer_wheel
+from support.pages import Command, File
 from support.server import IndexServer
 from support.wheels import build_wheel
 
@@ -53,6 +55,7 @@ PACKAGES = {
     "opencv-python-headless": (["4.12.0"], ["numpy"]),
     "setuptools": (["80.9.0"], []),
 }
+INSTALLER = "0.13.8"
 MODULES = {"scikit-learn": "sklearn", "python-dateutil": "dateutil"}
 
 
@@ -66,8 +69,8 @@ def docs_index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IndexServer
                 module = MODULES.get(name, name.replace("-", "_"))
                 files = {f"{module}/__init__.py": f"__version__ = {version!r}\n".encode()}
                 index.add(build_wheel(folder, name, version, files=files, requires=requires))
-        for machine in ("x86_64", "aarch64"):
-            index.add(build_wheel(folder, "uv", "0.13.8", tag=f"py3-none-manylinux_2_17_{machine}"))
+        index.add(build_wheel(folder, "uv", INSTALLER, tag="py3-none-manylinux_2_17_aarch64"))
+        index.add(installer_wheel(folder, INSTALLER))
         yield index
 
 
@@ -78,6 +81,8 @@ class Reader:
         self.project = folder / "project"
         (self.project / "profiles").mkdir(parents=True)
         (folder / "home").mkdir()
+        self.engine: Engine | None = None
+        self.images: list[str] = []
         self.env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "ENVCTL_INDEX_URL": index.url,
@@ -85,6 +90,16 @@ class Reader:
             "ENVCTL_CACHE_DIR": str(folder / "cache"),
             **{f"GIT_{who}_{what}": "reader@example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
         }
+
+    def lend(self, engine: Engine) -> None:
+        """An engine; the official Python image is then the stand-in that its registry has."""
+        self.engine = engine
+        self.env |= engine.settings
+
+    def tidy(self) -> None:
+        """Remove the images that were built."""
+        if self.engine is not None:
+            self.engine.remove(*self.images)
 
     def ship(self, name: str) -> None:
         """Put a shipped profile into the project."""
@@ -94,12 +109,12 @@ class Reader:
         """Write a file of the project as a page shows it."""
         place = self.project / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(for_this_python(text), "utf-8")
+        place.write_text(self._here(text), "utf-8")
 
     def type(self, line: str) -> subprocess.CompletedProcess[str]:
         """Run a command line in the project folder."""
         return subprocess.run(
-            [shutil.which("bash") or "bash", "-c", for_this_python(line)],
+            [shutil.which("bash") or "bash", "-c", self._here(line)],
             cwd=self.project,
             env=self.env,
             capture_output=True,
@@ -108,6 +123,16 @@ class Reader:
             check=False,
         )
 
+    def _here(self, text: str) -> str:
+        if self.engine is None:
+            return for_this_python(text)
+        named = re.match(r"envctl (?:-q )?build (\S+)(?:.* -t (\S+))?", text)
+        self.images += [
+            name.replace(":", "-") if n == 0 else name for n, name in enumerate(named.groups() if named else ()) if name
+        ]
+        text = re.sub(r'"python:3\.11\.9[^"@]*@sha256:[0-9a-f]{64}"', f'"{self.engine.bases["official"]}"', text)
+        return re.sub(r'(?m)^(python\s*=\s*)"3\.11(\.9)?"', rf'\g<1>"{PYTHON}"', text)
+
     def follow(self, step: Command, where: str) -> subprocess.CompletedProcess[str]:
         """Run a command line that a text shows, and see that it ends as the text says, and writes what it shows."""
         done = self.type(step.text)
@@ -115,6 +140,11 @@ class Reader:
         missing = step.missing(done.stdout + done.stderr)
         assert missing is None, f"{where}:{step.line}: {step.text}\nshown: {missing}\n{done.stdout}{done.stderr}"
         return done
+
+
+def needs_engine(todo: Iterable[File | Command]) -> bool:
+    """Whether a page builds an image."""
+    return any(isinstance(step, Command) and "build " in step.text.partition("--")[0] for step in todo)
 
 
 def for_this_python(text: str) -> str:

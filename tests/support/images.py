@@ -43,13 +43,13 @@ command = ["acme", "serve"]
 """
 
 
-def installer_wheel(folder: Path) -> Path:
+def installer_wheel(folder: Path, version: str = INSTALLER) -> Path:
     """uv as a wheel for Linux on x86_64, stored and not compressed: it is made and unpacked in no time."""
     folder.mkdir(parents=True, exist_ok=True)
     script = {"uv": uv.binary().read_bytes()}
     tag = "py3-none-manylinux_2_17_x86_64"
     return build_wheel(
-        folder, "uv", INSTALLER, files={}, scripts=script, tag=tag, purelib=False, compression=zipfile.ZIP_STORED
+        folder, "uv", version, files={}, scripts=script, tag=tag, purelib=False, compression=zipfile.ZIP_STORED
     )
 
 

@@ -78,10 +78,10 @@ def make(place: Place, suite: str) -> None:
     log.unlink(missing_ok=True)
     source = f"deb [signed-by={machine.KEYRING}] {machine.mirror()} {suite} main"
     kind = ["--mode=root", "--format=null", "--variant=essential", "--dpkgopt=force-unsafe-io"]
-    # In mounts of its own: whatever ends this, nothing stays mounted.
+    # In namespaces of its own: whatever ends this ends all of it, and nothing stays mounted.
+    alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     argv = [
-        "unshare",
-        "--mount",
+        *alone,
         "mmdebstrap",
         *kind,
         '--aptopt=Acquire::Languages "none"',

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from support.engine.place import Failed
 
+DIES_WITH_US = ("setpriv", "--pdeathsig", "KILL")  # also when this process is killed and can end nothing itself
 TAIL = 20  # lines of a log that an error shows
 ATTEMPTS = 4
 # What apt says of a network or a mirror that has a bad moment.
@@ -26,7 +27,7 @@ def step(what: str, argv: Sequence[object], log: Path, env: Mapping[str, str], c
         if _ending.is_set():
             raise Failed(f"{what} was given up")
         process = subprocess.Popen(
-            [str(arg) for arg in argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=dict(env), cwd=cwd
+            [*DIES_WITH_US, *map(str, argv)], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=dict(env), cwd=cwd
         )
         with _guard:
             _running.add(process)
@@ -60,7 +61,7 @@ def ended_together() -> Iterator[None]:
         _ending.set()
         with _guard:
             for process in _running:
-                process.terminate()
+                process.kill()
         raise
 
 

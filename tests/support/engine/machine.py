@@ -12,7 +12,7 @@ from support.engine.place import Place, Unavailable
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 RELEASE = Path("/etc/os-release")
-TOOLS = ("apt-get", "apt-config", "dpkg", "dpkg-deb", "perl", "gpgv", "unshare", "mount", "chroot")
+TOOLS = ("apt-get", "apt-config", "dpkg", "dpkg-deb", "perl", "gpgv", "unshare", "setpriv", "mount", "chroot")
 NEEDED_BYTES = 2_500_000_000
 ARCHITECTURES = {"amd64": "amd64", "arm64": "arm64"}
 

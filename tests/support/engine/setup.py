@@ -31,6 +31,8 @@ def up(place: Place, environ: Mapping[str, str], *, keep: bool, say: Callable[[s
                 state = _kept(state)
                 place.write(state)
             return state
+        # What a person started stays theirs, also when only its images have to be made anew.
+        keep = keep or (state is not None and state.kept and daemons.ask(state.host) is not None)
         place.forget()
         machine.check_makes_images()
         place.make()
@@ -86,6 +88,8 @@ def _kept(state: State) -> State:
 
 def _make(place: Place, offered: str | None, suite: str, *, keep: bool, say: Callable[[str], None]) -> State:
     architecture = machine.architecture()
+    for left in place.tmp.glob("mmdebstrap.*"):  # by one that was killed
+        shutil.rmtree(left, ignore_errors=True)
     with ThreadPoolExecutor(4) as pool, jobs.ended_together():
         programs = pool.submit(packages.get, place, suite, packages.ENGINE)
         packages.get(place, bases.OLD, packages.HELPERS)

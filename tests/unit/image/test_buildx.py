@@ -49,7 +49,7 @@ def test_secrets_are_named_and_never_said() -> None:
     )
     words = arguments(request)
     assert "hush" not in " ".join(words)
-    assert words[words.index("--secret") + 1] == "id=netrc,env=ENVCTL_SECRET_NETRC"
+    assert words[words.index("--secret") + 1] == "id=netrc,env=BUILD_SECRET_NETRC"
     assert '"id=ca","src=/a,b/ca.pem"' in words
     assert words[words.index("HTTP_PROXY") - 1] == "--build-arg"
     assert "wheels=/house/wheels" in words

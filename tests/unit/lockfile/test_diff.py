@@ -15,6 +15,8 @@ from envctl.model.lockfile import (
     LockedFile,
     LockedIndex,
     Lockfile,
+    OsPackage,
+    OsPackages,
     Policy,
     Project,
     Python,
@@ -25,6 +27,11 @@ from envctl.model.lockfile import (
 BOTH = ("linux/amd64", "linux/arm64")
 ARM = "platform_machine == 'aarch64'"
 STACK = (make_package("numpy", "2.3.4"), make_package("idna", "3.10"))
+
+
+def os_package(version: str) -> OsPackage:
+    url = f"https://archive.example/git_{version}_amd64.deb"
+    return OsPackage(name="git", version=version, arch="amd64", sha256=version * 64, url=url, size=1)
 
 
 def builtins(value: object) -> object:
@@ -176,8 +183,8 @@ IMAGE = make_image()
             ],
         ),
         (
-            lock(os_packages={"snapshot": "a", "packages": [{"name": "git", "arch": "amd64", "version": "1"}]}),
-            lock(os_packages={"snapshot": "b", "packages": [{"name": "git", "arch": "amd64", "version": "2"}]}),
+            lock(os_packages=OsPackages(snapshot="a", packages=(os_package("1"),))),
+            lock(os_packages=OsPackages(snapshot="b", packages=(os_package("2"),))),
             "os_packages",
             [{"key": "git:amd64", "from": "1", "to": "2"}, {"key": "snapshot", "from": "a", "to": "b"}],
         ),
