@@ -17,6 +17,13 @@ NEEDED_BYTES = 2_500_000_000
 ARCHITECTURES = {"amd64": "amd64", "arm64": "arm64"}
 
 
+def find_tools() -> None:
+    """Have the administrator's programs on PATH: shells of CI and of users often leave their folders out."""
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    missing = [folder for folder in ("/usr/local/sbin", "/usr/sbin", "/sbin") if folder not in folders]
+    os.environ["PATH"] = os.pathsep.join([*folders, *missing])
+
+
 def check_makes_images(release: Path = RELEASE) -> None:
     """Raise Unavailable unless base images and a registry can be made here."""
     if _os_release(release).get("ID") != "debian":

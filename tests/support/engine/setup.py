@@ -23,6 +23,7 @@ OLDEST = 23  # before it BuildKit does not honour SOURCE_DATE_EPOCH
 
 def up(place: Place, environ: Mapping[str, str], *, keep: bool, say: Callable[[str], None] = lambda _: None) -> State:
     """Make and start whatever is missing; `keep`: it stays when the tests end. Raises Unavailable or Failed."""
+    machine.find_tools()
     with place.locked():
         state = place.read()
         offered = _offered(place, environ)
@@ -43,6 +44,7 @@ def up(place: Place, environ: Mapping[str, str], *, keep: bool, say: Callable[[s
 
 def down(place: Place) -> None:
     """Stop what `up` started and unmount; downloads and images stay."""
+    machine.find_tools()
     if not place.work.is_dir():
         return
     with place.locked():
