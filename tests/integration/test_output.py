@@ -62,7 +62,7 @@ RESULTS = [
     "envctl lock --check --resolve",
     "envctl dockerfile demo:cpu",
     "envctl dockerfile demo:cpu --check",
-    "envctl fetch demo:cpu wheelhouse",
+    "envctl fetch demo:cpu wheelhouse --no-image",
     "envctl sync demo:cpu",
     "envctl sync demo:cpu --dry-run",
     "envctl verify demo:cpu",
@@ -186,7 +186,7 @@ def test_paths_are_those_of_the_project_folder(synced, tmp_path):
     above = f"cd / && envctl -C {folder}"
     assert synced.type(f"{above} verify demo:cpu --format json -o in-project.json").returncode == 0
     assert json.loads((folder / "in-project.json").read_bytes())["verdict"] == "ok"
-    assert synced.type(f"{above} fetch demo:cpu carried").returncode == 0
+    assert synced.type(f"{above} fetch demo:cpu carried --no-image").returncode == 0
     assert (folder / "carried" / "fetch.json").is_file()
     assert synced.type(f"{above} sync demo:cpu --from carried").returncode == 0
     assert synced.type(f"{above} verify demo:cpu --from carried").returncode == 0

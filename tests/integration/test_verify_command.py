@@ -164,9 +164,16 @@ def test_what_is_not_there_is_said_with_what_to_do(team: Path, tmp_path: Path) -
     assert "envctl lock serve" in unlocked.err
     (tmp_path / "empty").mkdir()
     assert envctl("-C", tmp_path / "empty", "verify").status == 3
-    later = envctl("-C", team, "verify", "train", "--image", "train:1")
-    assert later.status == 2
-    assert "--venv" in later.err
+    image = envctl("-C", team, "verify", "train", "--image", "train:1", "--offline")
+    assert image.status == 6
+    assert "train:1" in image.err
+    assert "works offline" in image.err
+    both = envctl("-C", team, "verify", "train", "--image", "train:1", "--archive", "train.tar")
+    assert both.status == 2
+    assert "exclude each other" in both.err
+    archive = envctl("-C", team, "verify", "train", "--archive", "train.tar:1")
+    assert archive.status == 2
+    assert "no such file" in archive.err
 
 
 def test_a_lockfile_for_another_platform_is_no_lockfile_for_this_machine(team: Path, wheels: list[Path]) -> None:
