@@ -13,9 +13,8 @@ from envctl.cli.context import Settings, pass_settings, print_json
 @click.command(
     epilog="""\b
 Examples:
-  envctl fetch demo:cpu wheelhouse               then, elsewhere: `envctl build --from`
-  envctl fetch demo:cpu wheelhouse --no-image    for `envctl sync --from` alone
-  envctl fetch datascience wheelhouse --platform linux/arm64"""
+  envctl fetch demo:cpu wheelhouse    then, elsewhere: `envctl build --from`
+  envctl fetch datascience wheelhouse --no-image --platform linux/arm64"""
 )
 @click.argument("target", shell_complete=complete.targets)
 @click.argument("folder", metavar="DIR", shell_complete=complete.folders)
@@ -66,6 +65,8 @@ def command(
         click.echo(f"  {name}@{digest[:8]}, {image.platform}, {size(image.bytes)}")
     for python in result.pythons:
         click.echo(f"  {python.place}, {python.platform}, {size(python.bytes)}")
+    if result.os_packages:
+        click.echo(f"  {count(result.os_packages, 'OS package')}")
     for note in result.notes:
         settings.say(f"note: {note}")
     word = "build" if result.images else "sync"

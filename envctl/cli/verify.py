@@ -38,7 +38,7 @@ Examples:
     "fetched",
     metavar="DIR",
     shell_complete=complete.folders,
-    help="A fetched folder, whose wheels say which file differs.",
+    help="A fetched folder: its base image, Python, and wheels, which say which file differs.",
 )
 @click.option("--offline", is_flag=True, help="Never ask an index which file differs.")
 @click.option("--strict", is_flag=True, help="Warnings count as errors.")

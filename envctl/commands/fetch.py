@@ -9,12 +9,12 @@ from typing import Protocol
 
 import msgspec
 
-from envctl.commands.image_parts import FetchedImage, FetchedPython, archives, unlocked_packages
+from envctl.commands.image_parts import FetchedImage, FetchedPython, archives, debs, unlocked_packages
 from envctl.commands.sync import Pair, select
 from envctl.errors import UsageError
 from envctl.install import wheelhouse
 from envctl.install.wheelhouse import WHEELS, Contents, Entry, Held
-from envctl.model.lockfile import Installer, Lockfile, Standalone
+from envctl.model.lockfile import Installer, Lockfile, OsPackage, Standalone
 from envctl.model.manifest import sha256
 from envctl.model.platform import Platform
 from envctl.oci.shelf import Shelved
@@ -24,7 +24,7 @@ from envctl.system import files
 class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of `envctl fetch`. `wheels`: how many, and `bytes` of them; `downloaded`: bytes over the network.
 
-    `images` and `pythons`: what only `build` needs, and `verify` of an image.
+    `images`, `pythons`, `os_packages` (how many): what only `build` needs, and `verify` of an image.
     """
 
     schema: str
@@ -37,6 +37,7 @@ class FetchResult(msgspec.Struct, frozen=True, kw_only=True):
     installer: tuple[str, ...] = ()
     images: tuple[FetchedImage, ...] = ()
     pythons: tuple[FetchedPython, ...] = ()
+    os_packages: int = 0
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -69,9 +70,29 @@ class Ports(Protocol):
         """See `envctl.commands.image_parts.ImageParts`."""
         ...
 
+    def debs(self, packages: Mapping[str, OsPackage], folder: Path) -> tuple[dict[str, Held], int]:
+        """See `envctl.commands.image_parts.ImageParts`."""
+        ...
+
     def step(self, what: str) -> None:
         """Say what is being done now."""
         ...
+
+
+class _Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be in the folder, as far as the lockfile says it.
+
+    Attributes:
+        chosen: the platforms. `built`: those of them that there is an image for.
+        data: the lockfile's bytes.
+    """
+
+    chosen: tuple[Platform, ...]
+    built: tuple[Platform, ...]
+    pairs: list[Pair]
+    data: bytes
+    entry: Entry
+    contents: Contents
 
 
 class _Parts(msgspec.Struct, kw_only=True):
@@ -80,6 +101,7 @@ class _Parts(msgspec.Struct, kw_only=True):
     images: list[FetchedImage] = []
     pythons: list[FetchedPython] = []
     held: dict[str, Held] = {}
+    debs: dict[str, Held] = {}
     received: int = 0
 
 
@@ -99,51 +121,66 @@ def fetch(
         ToolFailed: something cannot be written.
     """
     start = time.monotonic()
-    chosen = _chosen(lockfile, platforms)
-    built = _built(lockfile, chosen) if image else ()
-    before = wheelhouse.read_index(folder)
-    pairs = _pairs(lockfile, chosen)
-    held = {
-        wheel.name: Held(sha256=wheel.sha256, size=wheel.size or 0, content=package.content[wheel.name])
-        for package, wheel in pairs
-    }
-    pythons = archives(lockfile, built)
-    data = files.read_bytes(path)
-    name = f"pylock.{lockfile.target.replace(':', '-')}.toml"
-    entry = Entry(name, sha256(data), tuple(map(str, chosen)), tuple(sorted(held)), pythons=tuple(sorted(pythons)))
-    contents = Contents(wheels=held, pythons=pythons)
-    wheelhouse.merged(before, lockfile.target, entry, contents)  # before anything is downloaded
-    wheelhouse.prepare(folder)
-    parts = _image_parts(lockfile, built, folder, ports)  # first, since what cannot be had is known soonest here
-    ports.step("fetching wheels")
-    downloaded = parts.received + ports.wheels(lockfile, pairs, folder / WHEELS)
-    tools: dict[str, Held] = {}
-    if lockfile.envctl.installer is not None:
-        ports.step("fetching the installer")
-        found, more = ports.installer(lockfile.envctl.installer, chosen, folder / WHEELS)
-        downloaded += more
-        tools = {file: Held(sha256=digest, size=0) for file, digest in found.items()}
-    held, tools = _measured(folder, held), _measured(folder, tools)
-    pythons = {PurePosixPath(one.place).name: Held(sha256=one.sha256, size=one.bytes) for one in parts.pythons}
-    entry = msgspec.structs.replace(entry, installer=tuple(sorted(tools)), images=tuple(sorted(parts.held)))
-    contents = Contents(wheels={**held, **tools}, images=parts.held, pythons=pythons)
-    after = wheelhouse.merged(before, lockfile.target, entry, contents)
-    wheelhouse.finish(folder, after, (name, data))
-    wheelhouse.tidy(folder, before, after)
+    plan = _plan(path, lockfile, platforms, image=image)
+    wheelhouse.merged(wheelhouse.read_index(folder), lockfile.target, plan.entry, plan.contents)
+    with wheelhouse.alone(folder, lambda: ports.step("waiting for another envctl that fetches into this folder")):
+        before = wheelhouse.read_index(folder)
+        wheelhouse.merged(before, lockfile.target, plan.entry, plan.contents)  # before anything is downloaded
+        wheelhouse.prepare(folder, image=bool(plan.built))
+        parts = _image_parts(lockfile, plan.built, folder, ports)  # first: what cannot be had is known soonest here
+        ports.step("fetching wheels")
+        downloaded = parts.received + ports.wheels(lockfile, plan.pairs, folder / WHEELS)
+        tools: dict[str, Held] = {}
+        if lockfile.envctl.installer is not None:
+            ports.step("fetching the installer")
+            found, more = ports.installer(lockfile.envctl.installer, plan.chosen, folder / WHEELS)
+            downloaded += more
+            tools = {file: Held(sha256=digest, size=0) for file, digest in found.items()}
+        held, tools = _measured(folder, plan.contents.wheels), _measured(folder, tools)
+        pythons = {PurePosixPath(one.place).name: Held(sha256=one.sha256, size=one.bytes) for one in parts.pythons}
+        entry = msgspec.structs.replace(plan.entry, installer=tuple(sorted(tools)), images=tuple(sorted(parts.held)))
+        contents = Contents(wheels={**held, **tools}, images=parts.held, pythons=pythons, debs=parts.debs)
+        after = wheelhouse.merged(before, lockfile.target, entry, contents)
+        wheelhouse.finish(folder, after, (entry.lockfile, plan.data))
+        wheelhouse.tidy(folder, before, after)
     return FetchResult(
         schema=wheelhouse.SCHEMA,
         target=lockfile.target,
         folder=str(folder),
-        platforms=tuple(map(str, chosen)),
+        platforms=entry.platforms,
         wheels=len(held),
         bytes=sum(one.size for one in held.values()),
         downloaded=downloaded,
         installer=entry.installer,
         images=tuple(parts.images),
         pythons=tuple(parts.pythons),
-        notes=_notes(lockfile, built),
+        os_packages=len(parts.debs),
+        notes=_notes(lockfile, plan.built),
         seconds=round(time.monotonic() - start, 3),
     )
+
+
+def _plan(path: Path, lockfile: Lockfile, platforms: Sequence[str], *, image: bool) -> _Plan:
+    chosen = _chosen(lockfile, platforms)
+    built = _built(lockfile, chosen) if image else ()
+    pairs = _pairs(lockfile, chosen)
+    wheels = {
+        wheel.name: Held(sha256=wheel.sha256, size=wheel.size or 0, content=package.content[wheel.name])
+        for package, wheel in pairs
+    }
+    pythons = archives(lockfile, built)
+    packages = {name: Held(sha256=one.sha256, size=one.size) for name, one in debs(lockfile, built).items()}
+    data = files.read_bytes(path)
+    entry = Entry(
+        f"pylock.{lockfile.target.replace(':', '-')}.toml",
+        sha256(data),
+        tuple(map(str, chosen)),
+        tuple(sorted(wheels)),
+        pythons=tuple(sorted(pythons)),
+        debs=tuple(sorted(packages)),
+    )
+    contents = Contents(wheels=wheels, pythons=pythons, debs=packages)
+    return _Plan(chosen=chosen, built=built, pairs=pairs, data=data, entry=entry, contents=contents)
 
 
 def _built(lockfile: Lockfile, platforms: Sequence[Platform]) -> tuple[Platform, ...]:
@@ -157,7 +194,6 @@ def _image_parts(lockfile: Lockfile, platforms: Sequence[Platform], folder: Path
     parts = _Parts()
     if not platforms:
         return parts
-    wheelhouse.prepare(folder, image=True)
     for platform in platforms:
         ports.step("fetching the base image")
         told, found, received = ports.base(lockfile, platform, folder)
@@ -172,6 +208,9 @@ def _image_parts(lockfile: Lockfile, platforms: Sequence[Platform], folder: Path
             archive, received = ports.python(build, platform, folder)
             parts.pythons.append(archive)
             parts.received += received
+    ports.step("fetching OS packages")
+    parts.debs, received = ports.debs(debs(lockfile, platforms), folder)
+    parts.received += received
     return parts
 
 

@@ -3,6 +3,7 @@
     wheels   the wheels, and the installer's        wheels/
     archive  the archive of a standalone Python     python/
     base     the base image, as an OCI layout       images/sha256-<hex>/
+    debs     locked OS packages                     os-packages/
 
 A context stands in the place of the Dockerfile's stage of that name; the digests that stand in the Dockerfile are
 checked all the same.
@@ -10,15 +11,17 @@ checked all the same.
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from envctl.commands.builds import archive_name
-from envctl.commands.image_parts import base_reference, held_base, unlocked_packages
+from envctl.commands.image_parts import base_reference, debs, held_base, unlocked_packages
 from envctl.errors import InvalidFile, UsageError
 from envctl.install import wheelhouse
-from envctl.install.wheelhouse import PYTHON, WHEELS
+from envctl.install.wheelhouse import DEBS, PYTHON, WHEELS
 from envctl.model.lockfile import Lockfile
 from envctl.model.platform import Platform
+from envctl.oci import shelf
 
 
 def contexts(folder: Path, lockfile: Lockfile, digest: str, platform: Platform) -> dict[str, str]:
@@ -31,14 +34,14 @@ def contexts(folder: Path, lockfile: Lockfile, digest: str, platform: Platform) 
         UsageError: it is no folder, or the target was not fetched into it for this platform.
         InvalidFile: something is missing that was fetched, or the target was fetched as another lockfile has it.
     """
-    hint = f"`envctl fetch {lockfile.target} {folder}`"
+    hint = f"`envctl fetch {lockfile.target} {shlex.quote(str(folder))}`"
     packages = unlocked_packages(lockfile)
     if packages:
         raise InvalidFile(
             f"{lockfile.target} cannot be built without a network: it has OS packages that are not locked",
             key="image.packages",
             found=", ".join(packages),
-            hint="make a base image that has them, push it, and name it in image.base in place of image.packages",
+            hint="pin them with `image.snapshot`, or name a base image in image.base that has them",
         )
     if not folder.is_dir():
         raise UsageError("there is no such folder", file=folder, hint=hint)
@@ -63,6 +66,10 @@ def contexts(folder: Path, lockfile: Lockfile, digest: str, platform: Platform) 
     if lockfile.envctl.python.source == "standalone":
         found["archive"] = str(_archive(folder, lockfile, platform, hint).absolute())
     found["base"] = _base(folder, lockfile, platform, hint)
+    for name in debs(lockfile, [platform]):
+        if not (folder / DEBS / name).is_file():
+            raise InvalidFile(f"lacks the OS package {name}", file=folder, hint=f"{hint} again")
+        found["debs"] = str((folder / DEBS).absolute())
     return found
 
 
@@ -79,7 +86,13 @@ def _archive(folder: Path, lockfile: Lockfile, platform: Platform, hint: str) ->
 
 def _base(folder: Path, lockfile: Lockfile, platform: Platform, hint: str) -> str:
     """The base image's layout, by its manifest's digest."""
-    held = held_base(lockfile, str(platform), folder)
+    try:
+        held = held_base(lockfile, str(platform), folder)
+        if held is not None:
+            shelf.check(held)  # engines tell damage in words that nobody understands
+    except InvalidFile as error:
+        error.hint = f"{hint} again"
+        raise
     if held is None:
         reference = base_reference(lockfile, str(platform))
         raise InvalidFile(

@@ -10,14 +10,16 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import msgspec
 
 from envctl.commands.builds import archive_name, kept_archive
 from envctl.errors import EnvctlError, IndexFailed, InvalidFile, ToolFailed, UsageError
-from envctl.install.wheelhouse import IMAGES, PYTHON, Held, sha256_file
-from envctl.model.lockfile import Lockfile, Standalone
+from envctl.install.wheelhouse import DEBS, IMAGES, PYTHON, Held, sha256_file
+from envctl.model.lockfile import Lockfile, OsPackage, Standalone
 from envctl.model.platform import Platform
 from envctl.oci import shelf
 from envctl.oci.media import ImageIndex
@@ -81,6 +83,15 @@ def unlocked_packages(lockfile: Lockfile) -> tuple[str, ...]:
     return named or (("python3",) if lockfile.envctl.python.source == "os" else ())
 
 
+class _File(NamedTuple):
+    """A file that the lockfile pins. `limit`: bytes that it may have; `what`: as messages name it."""
+
+    url: str
+    sha256: str
+    limit: int
+    what: str
+
+
 class ImageParts:
     """Brings base images and archives into a folder.
 
@@ -140,22 +151,47 @@ class ImageParts:
             ToolFailed: it cannot be written.
         """
         place = folder / PYTHON / archive_name(build.url)
-        try:
-            there = place.is_file() and sha256_file(place) == build.sha256
-            received = 0 if there else self._bring(build, place)
-            size = place.stat().st_size
-        except OSError as error:
-            raise ToolFailed("could not be written", file=error.filename or place, found=error.strerror) from error
+        self._progress("fetching Python", 0, 0)
+        size, received = self._file(
+            _File(build.url, build.sha256, _LIMIT, "archive of Python"), place, kept_archive(build)
+        )
         name = f"{PYTHON}/{place.name}"
         return FetchedPython(platform=str(platform), place=name, sha256=build.sha256, bytes=size), received
+
+    def debs(self, packages: Mapping[str, OsPackage], folder: Path) -> tuple[dict[str, Held], int]:
+        """Locked OS packages, by their names in the folder; and how many bytes came over the network.
+
+        Raises:
+            IndexFailed: one cannot be had, or is not the locked one.
+            ToolFailed: one cannot be written.
+        """
+        if not packages:
+            return {}, 0
+        (folder / DEBS).mkdir(parents=True, exist_ok=True)
+        held, received = {}, 0
+        with ThreadPoolExecutor(4, "envctl-debs") as threads:
+            wanted = {name: _File(one.url, one.sha256, one.size, "OS package") for name, one in packages.items()}
+            running = {name: threads.submit(self._file, file, folder / DEBS / name) for name, file in wanted.items()}
+            try:
+                for name, done in running.items():
+                    size, more = done.result()
+                    held[name] = Held(sha256=wanted[name].sha256, size=size)
+                    received += more
+                    self._progress("fetching OS packages", len(held), len(running))
+            except BaseException:
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
+        return held, received
 
     def _there(self, lockfile: Lockfile, platform: Platform, folder: Path) -> Shelved | None:
         """What lies there and is whole: then no registry is asked."""
         try:
             found = held_base(lockfile, str(platform), folder)
+            if found is not None:
+                shelf.check(found)
         except InvalidFile:
             return None  # damaged: fetched anew
-        return found if found is not None and shelf.whole(found) else None
+        return found
 
     def _fetch(self, reference: Reference, platform: Platform, folder: Path) -> int:
         from envctl.oci.cache import DocumentCache
@@ -177,35 +213,37 @@ class ImageParts:
                 raise _with_hint(error) from error
         return received[0]
 
-    def _bring(self, build: Standalone, place: Path) -> int:
+    def _file(self, file: _File, place: Path, kept: Path | None = None) -> tuple[int, int]:
+        """Have a file in its place: its size, and how many bytes came over the network. `kept`: a right copy of it."""
         part = place.with_name(f".envctl-{secrets.token_hex(8)}.part")
+        received = 0
         try:
-            kept = kept_archive(build)
-            if kept is not None:
-                shutil.copyfile(kept, part)
-                received = 0
-            else:
-                received = self._download(build, part)
-            part.replace(place)
+            if not place.is_file() or sha256_file(place) != file.sha256:
+                if kept is None:
+                    received = self._download(file, part)
+                else:
+                    shutil.copyfile(kept, part)
+                part.replace(place)
+            return place.stat().st_size, received
+        except OSError as error:
+            raise ToolFailed("could not be written", file=error.filename or place, found=error.strerror) from error
         finally:
             part.unlink(missing_ok=True)
-        return received
 
-    def _download(self, build: Standalone, part: Path) -> int:
+    def _download(self, wanted: _File, part: Path) -> int:
         from envctl.system.http import Client
 
-        self._progress("fetching Python", 0, 0)
         with Client(offline=self._offline, environ=self._environ) as client, part.open("w+b") as file:
             try:
-                found = client.stream_to(build.url, file, limit=_LIMIT)
+                found = client.stream_to(wanted.url, file, limit=wanted.limit)
             except IndexFailed as error:
                 raise _with_hint(error) from error
-            if found.sha256 != build.sha256:
+            if found.sha256 != wanted.sha256:
                 raise IndexFailed(
-                    "is not the locked archive of Python",
-                    file=build.url,
+                    f"is not the locked {wanted.what}",
+                    file=wanted.url,
                     found=f"sha256 {found.sha256}",
-                    expected=f"sha256 {build.sha256}",
+                    expected=f"sha256 {wanted.sha256}",
                 )
             file.flush()
             os.fsync(file.fileno())
@@ -228,6 +266,29 @@ def archives(lockfile: Lockfile, platforms: Iterable[Platform]) -> dict[str, Hel
         if held.sha256 != build.sha256:
             raise UsageError(
                 f"platforms need two different archives named {archive_name(build.url)}",
+                hint="fetch one --platform into each folder",
+            )
+    return found
+
+
+def debs(lockfile: Lockfile, platforms: Iterable[Platform]) -> dict[str, OsPackage]:
+    """The locked OS packages of these platforms by their names in the folder.
+
+    Raises:
+        UsageError: two of them have one name.
+        InvalidFile: one has a name that no file can have.
+    """
+    pinned = lockfile.envctl.os_packages
+    found: dict[str, OsPackage] = {}
+    arches = {str(platform).split("/")[1] for platform in platforms}
+    for package in () if pinned is None else pinned.packages:
+        if package.arch not in arches:
+            continue
+        if package.file != PurePosixPath(package.file).name:
+            raise InvalidFile("an OS package has no usable name", found=ascii(package.file)[:200])
+        if found.setdefault(package.file, package).sha256 != package.sha256:
+            raise UsageError(
+                f"platforms need two different OS packages named {package.file}",
                 hint="fetch one --platform into each folder",
             )
     return found

@@ -81,6 +81,17 @@ class ManifestSources:
             return files_of(pinned, folders=self._folders, offline=self._offline)
         return None
 
+    def debs(self, platform: Platform) -> dict[str, dict[str, str] | None] | None:
+        """The files of the OS packages that the lockfile pins for the platform, as far as they are at hand."""
+        pinned = self._lockfile.envctl.os_packages
+        if pinned is None:
+            return None
+        from envctl.commands.debs import contents_of
+
+        arch = str(platform).split("/")[1]
+        packages = [package for package in pinned.packages if package.arch == arch]
+        return contents_of(packages, folders=self._folders, offline=self._offline)
+
     def _cached(self, wheel: Wheel) -> Manifest | None:
         known = self._cache.get(wheel.sha256, filename=wheel.name)
         return None if known is None else known.content.manifest

@@ -43,7 +43,7 @@ class Ports(Protocol):
 
 
 def asked_for(lockfile: Lockfile) -> tuple[str, ...]:
-    """The OS packages that an image needs by name: the profile's, and what the OS's Python needs to make environments."""
+    """The OS packages that an image needs: the profile's, and what the OS's Python needs to make environments."""
     image, python = lockfile.envctl.image, lockfile.envctl.python
     names = set(image.packages) if image is not None else set()
     if python.source == "os" and not any(_VENV.match(name) for name in names):

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from envctl.commands.image_sources import Compile, Opened, Place, settings_from, settings_of
-from envctl.errors import ToolFailed, UsageError
+from envctl.errors import InvalidFile, ToolFailed, UsageError
 from envctl.inventory import probed, rooted
 from envctl.inventory.bytecode import level_of, source_of
 from envctl.inventory.inside import Pair
@@ -22,8 +22,9 @@ from envctl.model.image import Base, Environment, Picture, Root, Settings
 from envctl.model.inventory import Bytecode, Inventory
 from envctl.oci.contents import Contents, Wanted, read_image, read_saved
 from envctl.oci.engine import Engine, EngineContainer
-from envctl.oci.layers import Pack, read_layer
+from envctl.oci.layers import Layer, Pack, read_layer
 from envctl.oci.streams import stream_of
+from envctl.oci.tar import Malformed
 from envctl.oci.tree import Tree, merge
 
 
@@ -41,7 +42,7 @@ def taken(
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="envctl-")))
         wanted = Wanted(keep=keeps, packs=packs, pack=pack)
         contents = _contents(opened, wanted)
-        tree = merge(contents.layers)
+        tree = _merged(contents.layers, opened.name)
         known, unknown = base
         below: Tree | None = None
         if known is not None and contents.config.diff_ids[: len(known.diff_ids)] == known.diff_ids:
@@ -54,10 +55,7 @@ def taken(
         if container is not None and engine is not None:
             image, tree = tree, _exported(engine, container, wanted)
             added = frozenset(path for path, entry in tree.entries.items() if image.entries.get(path) != entry)
-            own = settings_from(container.config)
-            settings = msgspec.structs.replace(
-                own, entrypoint=settings.entrypoint, command=settings.command, labels=settings.labels
-            )
+            settings = _started(container, settings)
             mounts = mounts_of(container)
             processes = variables_of(engine, container)
         root = Root(entries=tree.entries, below={} if below is None else below.entries, texts=tree.texts, added=added)
@@ -120,9 +118,19 @@ def _contents(opened: Opened, wanted: Wanted) -> Contents:
 
 def _exported(engine: Engine, container: EngineContainer, wanted: Wanted) -> Tree:
     """The container's files as they are now: what its image has, and what was written over it."""
-    with stream_of(engine.export(container.id)) as stream:
-        layer = read_layer(stream, keep=wanted.keep, pack=wanted.pack, packs=wanted.packs)
-    return merge([layer])
+    try:
+        with stream_of(engine.export(container.id)) as stream:
+            layer = read_layer(stream, keep=wanted.keep, pack=wanted.pack, packs=wanted.packs)
+    except Malformed as error:
+        raise InvalidFile(error.what, file=container.name, found=error.found) from error
+    return _merged((layer,), container.name)
+
+
+def _merged(layers: tuple[Layer, ...], name: str) -> Tree:
+    try:
+        return merge(layers)
+    except Malformed as error:
+        raise InvalidFile(error.what, file=name, found=error.found) from error
 
 
 def _others(tree: Tree, below: Tree | None, environment: Environment | None) -> tuple[str, ...]:
@@ -186,7 +194,10 @@ def told(opened: Opened, place: Place, base: tuple[Base | None, str]) -> Iterato
     found = opened.held
     if found is None:
         raise ValueError("an image that no engine holds")
-    settings = settings_from(found.config if opened.container is None else opened.container.config)
+    settings = settings_from(found.config)
+    processes: Mapping[int, Mapping[str, str]] | None = {}
+    if opened.container is not None and opened.engine is not None:
+        settings, processes = _started(opened.container, settings), variables_of(opened.engine, opened.container)
     environment: Environment | None = None
     inventory: Inventory | None = None
     mounts: tuple[str, ...] = ()
@@ -220,7 +231,14 @@ def told(opened: Opened, place: Place, base: tuple[Base | None, str]) -> Iterato
         environment=environment,
         inventory=inventory,
         mounts=mounts,
+        processes=processes,
     )
+
+
+def _started(container: EngineContainer, image: Settings) -> Settings:
+    """A container's settings. What it was started to do is whoever started it's business; labels are the image's."""
+    own = settings_from(container.config)
+    return msgspec.structs.replace(own, entrypoint=image.entrypoint, command=image.command, labels=image.labels)
 
 
 def disagreements(outside: Inventory, inside: probed.Seen) -> Iterator[tuple[str, str | None, str | None]]:

@@ -22,7 +22,7 @@ from envctl.model.resolution import Candidate
 from envctl.oci.cache import DocumentCache
 from envctl.oci.reference import Reference
 from envctl.oci.registry import Registry
-from envctl.os_packages.base import BaseSystem
+from envctl.os_packages.base import BaseSystem, Source
 from envctl.os_packages.control import Offers
 from envctl.os_packages.fetch import read_offers, sources_of
 from envctl.resolve.installer import resolve_installer
@@ -50,6 +50,7 @@ class SystemPorts:
         self._progress = progress
         self._cache = None if fresh else ContentCache()
         self._registry = Registry(offline=offline, cache=None if fresh else DocumentCache())
+        self._offers: dict[tuple[tuple[Source, ...], str], Offers] = {}
         self._client = Client(offline=offline, credentials=credentials({}))
         self._ahead = Ahead(self._client, self._cache)
         self._resolver = UvResolver(default_index=configured(os.environ), seen=None if offline else self._ahead.see)
@@ -118,9 +119,13 @@ class SystemPorts:
         return read_base_system(self._registry, reference, platform)
 
     def os_offers(self, snapshot: str | tuple[str, ...], base: BaseSystem, arch: str) -> Offers:
-        """What the archives offer, read anew each time; `Packages` files that did not change come from the cache."""
-        self._progress("reading the archive of OS packages", 0, 0)
-        return read_offers(self._client, sources_of(snapshot, base), arch, cache=cache_dir("archives", "v1"))
+        """What the archives offer, read anew once; `Packages` files that did not change come from the cache."""
+        sources = sources_of(snapshot, base)
+        if (sources, arch) not in self._offers:
+            self._progress("reading the archive of OS packages", 0, 0)
+            found = read_offers(self._client, sources, arch, cache=cache_dir("archives", "v1"))
+            self._offers[sources, arch] = found
+        return self._offers[sources, arch]
 
     def read(self, wheels: Sequence[Candidate], jobs: Sequence[Job]) -> dict[str, Read]:
         """Read wheels by range, many at once, or take them from the cache by sha256."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -16,10 +16,10 @@ from envctl.index.contents import WheelRef
 from envctl.index.download import Downloader, Wanted
 from envctl.index.mirrors import configured, credentials
 from envctl.index.pages import project_page
-from envctl.install.wheelhouse import WHEELS, sha256_file
+from envctl.install.wheelhouse import WHEELS, Held, sha256_file
 from envctl.inventory.venv import Venv
 from envctl.model.finding import Verification
-from envctl.model.lockfile import Installer, Lockfile, Package, Standalone, Wheel
+from envctl.model.lockfile import Installer, Lockfile, OsPackage, Package, Standalone, Wheel
 from envctl.model.manifest import Manifest
 from envctl.model.platform import Platform
 from envctl.model.simple_api import SimpleFile
@@ -89,6 +89,10 @@ class SystemPorts:
     def python(self, build: Standalone, platform: Platform, folder: Path) -> tuple[FetchedPython, int]:
         """See `envctl.commands.image_parts.ImageParts`."""
         return ImageParts(offline=self._offline, progress=self._progress).python(build, platform, folder)
+
+    def debs(self, packages: Mapping[str, OsPackage], folder: Path) -> tuple[dict[str, Held], int]:
+        """See `envctl.commands.image_parts.ImageParts`."""
+        return ImageParts(offline=self._offline, progress=self._progress).debs(packages, folder)
 
     def verify(self, lockfile: Lockfile, platform: Platform, venv: Path, project: Path | None) -> Verification:
         """See `envctl.commands.sync.Ports`. The environment counts, not the variables of this process."""

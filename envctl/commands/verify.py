@@ -23,6 +23,8 @@ from envctl.system.files import read_bytes
 from envctl.system.machine import host
 
 _VENV = Path(".venv")
+# Where the generated Dockerfile puts the lockfile and the environment.
+_IMAGE_LOCK, _IMAGE_VENV = Path("/opt/envctl/pylock.toml"), Path("/opt/venv")
 _EXIT = {Verdict.OK: 0, Verdict.CHANGED: 1, Verdict.UNTRUSTED: 1, Verdict.UNVERIFIABLE: 7}
 
 
@@ -42,7 +44,8 @@ def verify(
 
     Args:
         target: as users type it, or the path of a lockfile; None: the only one that is locked.
-        venv: relative to the project folder; None: the active one, else `.venv`, else the one that envctl runs in.
+        venv: relative to the project folder; None: the active one, else `.venv`, else, inside of an image, the image's
+            own, else the one that envctl runs in.
         fetched: a folder that `envctl fetch` filled; its wheels say which file it is that differs.
         strict: warnings count as errors.
         accept_self: the word of a verifier that runs inside of what it verifies is enough.
@@ -91,7 +94,7 @@ def verify(
             prepared=prepared,
             strict=strict,
         )
-    if _is_self(inventory):
+    if _is_self(inventory, place):
         found = own_word(found, accepted=accept_self)
     return Report(
         verdict=found.verdict,
@@ -127,12 +130,14 @@ def _platform(lockfile: Lockfile) -> Platform:
 
 
 def find(project: Path, target: str | None) -> tuple[Path, Lockfile]:
-    """The lockfile of a target; of the only one that is locked where none is named."""
+    """The lockfile of a target; of the only one that is locked where none is named, or of the image around us."""
     from envctl.commands.locate import find_lockfile, locked_targets
 
     if target is not None:
         return find_lockfile(project, target)
     known = locked_targets(project)
+    if not known and _IMAGE_LOCK.is_file():
+        return find_lockfile(project, str(_IMAGE_LOCK))
     if not known:
         raise InvalidFile("no target is locked here", file=LOCKED, hint="`envctl lock TARGET` writes the lockfile")
     profiles = sorted({item.profile for item in known})
@@ -151,6 +156,8 @@ def _locate(project: Path, venv: Path | None, environ: Mapping[str, str]) -> tup
         return Path(active), shown(project, Path(active))
     if (project / _VENV).exists():
         return project / _VENV, str(_VENV)
+    if _IMAGE_LOCK.is_file() and (_IMAGE_VENV / "pyvenv.cfg").is_file():
+        return _IMAGE_VENV, str(_IMAGE_VENV)
     if sys.prefix != sys.base_prefix:
         return Path(sys.prefix), shown(project, Path(sys.prefix))
     raise UsageError(
@@ -172,9 +179,13 @@ def _project_folder(project: Path, lockfile: Lockfile) -> Path | None:
     return None if own is None else Path(os.path.realpath(project / own.path))
 
 
-def _is_self(inventory: Inventory) -> bool:
-    """Whether this verifier runs inside of what it verifies."""
+def _is_self(inventory: Inventory, lockfile: Path) -> bool:
+    """Whether this verifier runs inside of what it verifies: the environment, or the image that it is in."""
     root = inventory.real_root
+    if os.path.realpath(lockfile) == os.path.realpath(_IMAGE_LOCK):
+        return True
+    if root == os.path.realpath(_IMAGE_VENV) and _IMAGE_LOCK.is_file():
+        return True
     code = os.path.realpath(envctl.__file__)
     return os.path.realpath(sys.prefix) == root or code.startswith(root + "/")
 

@@ -131,6 +131,7 @@ def _compared(
                 seeds=manifests.seed,
                 picture=picture,
                 build=manifests.build(platform),
+                debs=manifests.debs(platform),
                 lock_digest=lock.digest,
                 strict=strict,
             )

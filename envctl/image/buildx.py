@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from envctl.errors import IndexFailed, InvalidFile, ToolFailed
 from envctl.image.failures import failure
 from envctl.image.interface import BuildRequest, Built, Line
@@ -21,6 +23,7 @@ from envctl.system.process import Finished, run
 _VARIABLE = "BUILD_SECRET_"
 _PUSHED = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 _MINUTE = 60
+_LAYOUT = "oci-layout://"
 
 
 class Buildx:
@@ -61,6 +64,7 @@ class Buildx:
 
         with scratch_dir() as work:
             metadata = work / "metadata.json"
+            request = msgspec.structs.replace(request, contexts=_sayable(request.contexts, work))
             command = [*self._command, *arguments(request), *network, "--metadata-file", str(metadata)]
             command += ["--progress", "auto" if self._shown else "plain", *request.arguments, str(request.context)]
             done = run(
@@ -130,6 +134,18 @@ def arguments(request: BuildRequest) -> list[str]:
         words.append("--no-cache")
     words += ["--load"] if request.output is None else ["--output", request.output]
     return words
+
+
+def _sayable(contexts: Mapping[str, str], work: Path) -> dict[str, str]:
+    """The contexts, where layouts whose paths hold `@` or `:` have a link in `work`: buildx cuts paths there."""
+    said = dict(contexts)
+    for name, source in contexts.items():
+        path, at, digest = source.removeprefix(_LAYOUT).rpartition("@")
+        if source.startswith(_LAYOUT) and at and ("@" in path or ":" in path):
+            link = work / f"context-{name}"
+            link.symlink_to(path)
+            said[name] = f"{_LAYOUT}{link}@{digest}"
+    return said
 
 
 def _says_network(words: tuple[str, ...]) -> bool:

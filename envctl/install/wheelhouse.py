@@ -6,21 +6,23 @@ somebody else's and stays. It is written last, so that it never names what is no
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from envctl.errors import InvalidFile, ToolFailed, UsageError
 from envctl.oci.shelf import remove, sweep
-from envctl.system.files import read_bytes, write_atomically
+from envctl.system.files import exclusive, read_bytes, write_atomically
 
 SCHEMA = "envctl.fetch/1"
 INDEX = "fetch.json"
 WHEELS = "wheels"
 IMAGES = "images"
 PYTHON = "python"
+DEBS = "os-packages"
 
 
 class Held(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -44,6 +46,7 @@ class Entry(msgspec.Struct, frozen=True):
     installer: tuple[str, ...] = ()
     images: tuple[str, ...] = ()
     pythons: tuple[str, ...] = ()
+    debs: tuple[str, ...] = ()
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -54,6 +57,7 @@ class Index(msgspec.Struct, frozen=True):
     wheels: dict[str, Held]
     images: dict[str, Held] = {}
     pythons: dict[str, Held] = {}
+    debs: dict[str, Held] = {}
 
 
 Files = dict[str, Held]
@@ -65,6 +69,7 @@ class Contents(msgspec.Struct, frozen=True, kw_only=True):
     wheels: Mapping[str, Held]
     images: Mapping[str, Held] = {}
     pythons: Mapping[str, Held] = {}
+    debs: Mapping[str, Held] = {}
 
 
 def read_index(folder: Path) -> Index:
@@ -108,6 +113,7 @@ def merged(index: Index, target: str, entry: Entry, contents: Contents) -> Index
         joined(index.wheels, contents.wheels, lambda one: (*one.wheels, *one.installer)),
         joined(index.images, contents.images, lambda one: one.images),
         joined(index.pythons, contents.pythons, lambda one: one.pythons),
+        joined(index.debs, contents.debs, lambda one: one.debs),
     )
 
 
@@ -125,16 +131,34 @@ def _joined(before: Mapping[str, Held], now: Mapping[str, Held], target: str, ne
     return dict(sorted({**kept, **now}.items()))
 
 
-def prepare(folder: Path, *, image: bool = False) -> None:
-    """Make the folder, and remove what killed runs left half-written. `image`: also for what an image needs.
+@contextlib.contextmanager
+def alone(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Make the folder, and let only one process at a time fill it.
 
     Raises:
         UsageError: something else stands there.
         ToolFailed: it cannot be made.
     """
     try:
-        for name in (WHEELS, IMAGES, PYTHON):
-            if image or name == WHEELS:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UsageError("is no folder", file=error.filename, hint="name another one") from error
+    except OSError as error:
+        raise ToolFailed("cannot be written", file=error.filename, found=error.strerror) from error
+    with exclusive(folder, waiting):
+        yield
+
+
+def prepare(folder: Path, *, image: bool = False) -> None:
+    """Make the folders in it, and remove what killed runs left half-written. `image`: also those of an image's parts.
+
+    Raises:
+        UsageError: something else stands there.
+        ToolFailed: it cannot be made.
+    """
+    try:
+        for name in (WHEELS, IMAGES, PYTHON, DEBS):
+            if name == WHEELS or (image and name != DEBS):
                 (folder / name).mkdir(parents=True, exist_ok=True)
             for part in (folder / name).glob(".envctl-*.part"):
                 part.unlink()
@@ -156,9 +180,10 @@ def tidy(folder: Path, before: Index, after: Index) -> None:
     for name, held in before.wheels.items():
         if name not in after.wheels and name.endswith(".whl"):
             _discard(folder / WHEELS, name, held)
-    for name, held in before.pythons.items():
-        if name not in after.pythons:
-            _discard(folder / PYTHON, name, held)
+    for place, old, new in ((PYTHON, before.pythons, after.pythons), (DEBS, before.debs, after.debs)):
+        for name, held in old.items():
+            if name not in new:
+                _discard(folder / place, name, held)
     for name in before.images:
         if name not in after.images:
             remove(folder / IMAGES, name)

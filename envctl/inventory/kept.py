@@ -10,6 +10,7 @@ _INTERPRETER = re.compile(r"(?:.*/)?(?:bin/python3?\.\d+t?|lib(?:/[\w-]+)?/libpy
 _ACTIVATOR = re.compile(r".*/python3\.\d+t?/venv/scripts/(?:common|posix)/[aA]ctivate[^/]*")
 _BUNDLED = re.compile(r"(?:.*/python3\.\d+t?/ensurepip/_bundled|usr/share/python-wheels)/[^/]+\.whl")
 _LIBRARY = re.compile(r"(?:(?:.*/)?lib(?:64)?|etc)/python3[^/]*/.*")
+_CONFIGS = ("pyvenv.cfg", "gconv-modules.cache", "loaders.cache", "giomodule.cache")  # wherever they are
 _NAMED = frozenset(
     (
         "etc/ld.so.cache",
@@ -34,7 +35,7 @@ def keeps(path: str, size: int) -> bool:
     if folder.endswith("-packages"):
         return name.endswith(".pth") or name.startswith("__editable__")
     listed = folder == "var/lib/dpkg/info" and name.endswith(".list")
-    if listed or name in ("pyvenv.cfg", "gconv-modules.cache") or path in _NAMED:
+    if listed or name in _CONFIGS or path in _NAMED:
         return size <= _STATUS
     if ".so" in name or name.endswith(".whl"):
         return is_interpreter(path, size) or (size <= _TEXT and _BUNDLED.fullmatch(path) is not None)

@@ -23,12 +23,14 @@ _URL = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+")  # RFC 3986
 _PLACE = r"(?:sys_platform == '[a-z]+' and )?platform_machine == '[a-z0-9_]+'"
 _MARKER = re.compile(rf"{_PLACE}(?: or {_PLACE})*")
 _SOURCES = (None, "image", "standalone", "os")
+_OS_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{0,200}")
+_OS_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~:-]{0,200}")
 _LARGEST = 2**63 - 1
 
 
 def problems(lockfile: Lockfile) -> list[str]:
     """Each contradiction in the lockfile as one sentence; none for a lockfile that can be relied on."""
-    return [*_head(lockfile), *_packages(lockfile)] or list(_selection(lockfile))
+    return [*_head(lockfile), *_packages(lockfile), *_os_packages(lockfile)] or list(_selection(lockfile))
 
 
 def _head(lockfile: Lockfile) -> Iterator[str]:
@@ -85,6 +87,22 @@ def _packages(lockfile: Lockfile) -> Iterator[str]:
             yield f"{package.name} {package.version} has the content digest of {min(surplus)!r}, which it does not list"
         for wheel in package.wheels:
             yield from _wheel(package, wheel)
+
+
+def _os_packages(lockfile: Lockfile) -> Iterator[str]:
+    pinned, seen = lockfile.envctl.os_packages, set()
+    for package in () if pinned is None else pinned.packages:
+        if not _OS_NAME.fullmatch(package.name) or not _OS_VERSION.fullmatch(package.version):
+            yield f"tool.envctl.os-packages: {package.name!r} {package.version!r} is no name and version"
+        elif not _HEX.fullmatch(package.sha256) or not 0 < package.size <= _LARGEST or not 0 <= package.step < 1000:
+            yield f"tool.envctl.os-packages: {package.name} has no sha256 of 64 hex digits, or no size or step"
+        elif not package.url.startswith(("http://", "https://")) or not _URL.fullmatch(package.url):
+            yield f"tool.envctl.os-packages: {package.name} has a url that is not plain http(s)"
+        elif f"linux/{package.arch}" not in lockfile.envctl.platforms:
+            yield f"tool.envctl.os-packages: {package.name} is for {package.arch!r}, which no platform has"
+        elif (package.name, package.arch) in seen:
+            yield f"tool.envctl.os-packages: {package.name} is listed twice for {package.arch}"
+        seen.add((package.name, package.arch))
 
 
 def _wheel(package: Package, wheel: Wheel) -> Iterator[str]:

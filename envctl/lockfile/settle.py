@@ -127,8 +127,10 @@ def _image(image: ImageTable, digests: Mapping[str, str]) -> Image:
 
 def _snapshot(image: ImageTable) -> str | tuple[str, ...] | None:
     """One address, or several; without a slash at the end."""
-    if not image.snapshot or isinstance(image.snapshot, str):
-        return image.snapshot.rstrip("/") if image.snapshot else None
+    if not image.snapshot:
+        return None
+    if isinstance(image.snapshot, str):
+        return image.snapshot.rstrip("/")
     addresses = tuple(address.rstrip("/") for address in image.snapshot)
     return addresses[0] if len(addresses) == 1 else addresses
 

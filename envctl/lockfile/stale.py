@@ -73,9 +73,10 @@ def _settled(place: str, lockfile: Lockfile, inputs: Inputs, settled: Settled) -
     for name in settled.based:
         if settled.tagged is not None and name in envctl.platforms and envctl.platforms[name].base_digest is None:
             yield Reason(_place(inputs, "image.base"), f"image.base: {settled.tagged} is not pinned for {name}")
-    if settled.image is not None and settled.based and envctl.os_packages is None:
-        if settled.image.snapshot is not None and (settled.image.packages or settled.python.source == "os"):
-            yield Reason(_place(inputs, "image.snapshot"), "image.packages: the OS packages are not pinned")
+    image = settled.image
+    pinned = image is None or not settled.based or envctl.os_packages is not None
+    if not pinned and image is not None and image.snapshot is not None and image.packages:
+        yield Reason(_place(inputs, "image.snapshot"), "image.packages: the OS packages are not pinned")
     for key, asked, locked in pairs:
         if asked != locked:
             yield Reason(_place(inputs, key), f"{key}: the lockfile says otherwise{_first_difference(asked, locked)}")

@@ -128,8 +128,8 @@ class ImageTable(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", forb
     snapshot: Annotated[
         str | tuple[str, ...] | None,
         Meta(
-            description="Where the OS packages are pinned from: the address of a dated archive of Debian's kind, or several; "
-            '"base": the archives that the base image names. Without it they are not pinned.',
+            description="Where the OS packages are pinned from: the address of a dated archive of Debian's kind, or "
+            'several; "base": the archives that the base image names. Without it they are not pinned.',
             extra_json_schema={"examples": ["https://snapshot.example/archive/debian/20260101T000000Z"]},
         ),
     ] = None

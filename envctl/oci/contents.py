@@ -59,7 +59,10 @@ def read_image(source: ImageSource, wanted: Wanted) -> Contents:
                 return wanted.read(stream)
             except Malformed as error:
                 raise InvalidFile(
-                    error.what, file=source.reference, key=f"layer {number + 1}", found=error.found, hint=error.hint
+                    f"layer {number + 1} of {len(numbered)}: {error.what}",
+                    file=source.reference,
+                    found=error.found,
+                    hint=error.hint,
                 ) from error
 
     with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 2)), "envctl-layer") as threads:

@@ -12,11 +12,11 @@ import tempfile
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import msgspec
 
-from envctl.errors import InvalidFile, ToolFailed
+from envctl.errors import ToolFailed
 from envctl.model.inventory import Entry, Kind
 from envctl.oci.tar import Malformed, Member, TarStream
 
@@ -36,8 +36,7 @@ class Layer(msgspec.Struct, kw_only=True):
 
     Attributes:
         diff_id: sha256 of its tar file, `sha256:<hex>`.
-        entries: path -> entry, in the order of the tar file. A hard link is the entry of the file that it names, or
-            stands in `hardlinks` (path -> path) where that file is in a lower layer.
+        entries: path -> entry, in the order of the tar file. A hard link is the entry of the file that it names.
         whiteouts: paths that it takes away from the layers below. `opaque`: folders of which it takes away all.
         texts: contents that were asked for.
         packed: path -> offset and size in the pack.
@@ -45,7 +44,6 @@ class Layer(msgspec.Struct, kw_only=True):
 
     diff_id: str
     entries: dict[str, Entry]
-    hardlinks: dict[str, str]
     whiteouts: tuple[str, ...]
     opaque: tuple[str, ...]
     texts: dict[str, bytes]
@@ -108,10 +106,11 @@ def _plain(stream: BinaryIO, piece: bytes) -> Iterator[bytes]:
 def _inflated(stream: BinaryIO, piece: bytes, make: Callable[[], Any]) -> Iterator[bytes]:
     """Each member or frame of the stream; what is left in the decompressor comes in pieces of bounded size."""
     inflating = make()
+    damaged = (zlib.error, ValueError, EOFError, OSError, RuntimeError, _gzip_error(), _zstd_error())
     while True:
         try:
             found = inflating.decompress(piece, _PIECE)
-        except (zlib.error, ValueError, EOFError, OSError, RuntimeError, _zstd_error()) as error:
+        except damaged as error:
             raise Malformed("the compressed data is damaged", found=str(error)) from error
         if found:
             yield found
@@ -137,6 +136,14 @@ def _gzip() -> Any:
     except ImportError:
         return zlib.decompressobj(31)
     return isal_zlib.decompressobj(31)
+
+
+def _gzip_error() -> type[BaseException]:
+    try:
+        from isal import isal_zlib
+    except ImportError:
+        return zlib.error
+    return cast(type[BaseException], isal_zlib.error)  # whose stub calls the class an instance
 
 
 def _zstd() -> Any:
@@ -209,7 +216,6 @@ def read_layer(stream: BinaryIO, *, keep: Keep, pack: Pack | None = None, packs:
     return Layer(
         diff_id=f"sha256:{hexadecimal}",
         entries=reading.entries,
-        hardlinks=reading.hardlinks,
         whiteouts=tuple(reading.whiteouts),
         opaque=tuple(reading.opaque),
         texts=reading.texts,
@@ -221,7 +227,6 @@ class _Reading:
     def __init__(self, keep: Keep, pack: Pack | None, packs: Keep | None) -> None:
         self._keep, self._pack, self._packs = keep, pack, packs
         self.entries: dict[str, Entry] = {}
-        self.hardlinks: dict[str, str] = {}
         self.whiteouts: list[str] = []
         self.opaque: list[str] = []
         self.texts: dict[str, bytes] = {}
@@ -261,7 +266,10 @@ class _Reading:
             hidden = name.removeprefix(WHITEOUT)
             if hidden in ("", ".", ".."):
                 raise Malformed("the layer has a malformed whiteout", found=ascii(name))
-            self.whiteouts.append(f"{folder}/{hidden}" if folder else hidden)
+            path = f"{folder}/{hidden}" if folder else hidden
+            if path in self.entries:
+                raise Malformed("the layer removes what it brought", found=ascii(path)[:200])
+            self.whiteouts.append(path)
 
     def _file(self, tar: TarStream, member: Member) -> Entry:
         path, size = member.path, member.size
@@ -283,11 +291,8 @@ class _Reading:
     def _hardlink(self, path: str, member: Member) -> None:
         target = "/".join(part for part in member.target.split("/") if part not in ("", "."))
         entry = self.entries.get(target)
-        if entry is None:
-            if path in self.entries:
-                raise Malformed("the layer has two files of one name", found=ascii(path)[:200])
-            self.hardlinks[path] = target
-            return
+        if entry is None:  # some engines take the file of a lower layer, and none the one that comes later
+            raise Malformed("the layer has a hard link to a file that is not in it", found=ascii(path)[:200])
         if entry.kind is Kind.FOLDER:
             raise Malformed("the layer has a hard link to a folder", found=ascii(path)[:200])
         self._set(path, entry)
@@ -295,8 +300,3 @@ class _Reading:
             self.texts[path] = self.texts[target]
         if target in self.packed:
             self.packed[path] = self.packed[target]
-
-
-def reading_of(error: InvalidFile, name: str) -> InvalidFile:
-    """The error with the layer's or file's name in it."""
-    return InvalidFile(error.what, file=name, found=error.found, expected=error.expected, hint=error.hint)

@@ -66,18 +66,18 @@ def find(folder: Path, digest: str, platform: str) -> Shelved | None:
     return Shelved(place=place, digest=digest, config=image.config, names=(*names, place.name), size=size)
 
 
-def whole(found: Shelved) -> bool:
-    """Whether each of its layers is there and is what its digest says."""
-    try:
-        with Layout(found.place) as layout:
-            image = layout.image(None)
-            for layer in image.layers:
-                with image.open(layer) as stream:
-                    while stream.read(_CHUNK):
-                        pass
-    except EnvctlError:
-        return False
-    return True
+def check(found: Shelved) -> None:
+    """Read each of its layers.
+
+    Raises:
+        InvalidFile: one is missing, or is not what its digest says.
+    """
+    with Layout(found.place) as layout:
+        image = layout.image(None)
+        for layer in image.layers:
+            with image.open(layer) as stream:
+                while stream.read(_CHUNK):
+                    pass
 
 
 def put(

@@ -15,10 +15,11 @@ from envctl.errors import InvalidFile
 
 BLOCK = 512
 _NUL = b"\0"
-_LONGEST_NAME = 64 * 2**10
+_LONGEST_NAME = 4096  # PATH_MAX: a longer one cannot be unpacked
 _LONGEST_EXTENSION = 2**20
 _ZERO = bytes(BLOCK)
 _CHECKSUM = slice(148, 156)
+_EXTENSIONS = (b"x", b"L", b"K", b"g")
 _KINDS = {
     b"0": "file",
     b"\0": "file",
@@ -77,7 +78,7 @@ class TarStream:
                 self._drain()
                 return
             size, kind = self._header(block)
-            if kind in (b"x", b"L", b"K", b"g"):
+            if kind in _EXTENSIONS:
                 if size > _LONGEST_EXTENSION:
                     raise Malformed("a header of the tar file is too long", found=f"{size:,} bytes")
                 data = self._take(size)
@@ -109,6 +110,10 @@ class TarStream:
         said = _number(block[_CHECKSUM])
         if sum(block) - sum(block[_CHECKSUM]) + 8 * 32 != said:
             raise Malformed("is no tar file, or a damaged one", found="a header with a wrong checksum")
+        if block[257:263] == b"ustar\0" and block[508:] == b"tar\0":
+            raise Malformed("the tar file is in a form that is not read", found="a header of star")
+        if block[257:265] == b"ustar  \0":  # where GNU writes times, some readers take other text for a folder
+            _number(block[345:357]), _number(block[357:369])
         return _number(block[124:136]), block[156:157]
 
     def _some(self, most: int) -> memoryview:
@@ -159,28 +164,32 @@ def _number(field: bytes) -> int:
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0") or b"0"
-    try:
-        if field[0] & 0x80:
-            raise ValueError
-        return int(digits, 8)
-    except ValueError:
-        raise Malformed("is no tar file, or a damaged one", found=f"{bytes(field)!r} as a number") from None
+    if digits.strip(b"01234567"):
+        raise Malformed("is no tar file, or a damaged one", found=f"{bytes(field)!r} as a number")
+    return int(digits, 8)
 
 
 def _extend(extended: dict[str, bytes], kind: bytes, data: bytes) -> None:
-    if kind == b"L":
-        extended["path"] = data.rstrip(_NUL)
-    elif kind == b"K":
-        extended["linkpath"] = data.rstrip(_NUL)
+    """Note what a header says of the next member. What says it twice is understood differently by readers."""
+    if kind in (b"L", b"K"):
+        records = {"path" if kind == b"L" else "linkpath": data.rstrip(_NUL)}
     else:
         records = dict(_records(data))
         if any(name.startswith("GNU.sparse") for name in records):
             raise Malformed("a sparse file in the tar file is in a form that is not read")
+        if any(name.startswith("SCHILY.xattr.trusted.") for name in records):
+            raise Malformed("a member of the tar file has an attribute of a file system's own")
+        if any(records.get(name) == b"" for name in ("path", "linkpath", "size")):
+            raise Malformed("an extended header of the tar file is damaged", found="an empty value")
         if kind == b"g":
             if records.keys() & {"path", "linkpath", "size"}:
                 raise Malformed("the tar file names all its members in one header")
             return
-        extended.update(records)
+    name = kind.decode()
+    if name in extended or records.keys() & extended.keys():
+        raise Malformed("the tar file says something of a member twice")
+    extended.update(records)
+    extended[name] = b""  # a second header of its kind would count instead, or as well
 
 
 def _records(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -213,16 +222,20 @@ def _member(block: bytes, kind: bytes, size: int, extended: dict[str, bytes]) ->
             raise Malformed("an extended header of the tar file is damaged")
         size = int(extended["size"])
     if known == "file" and name.endswith(b"/"):
-        known = "folder"
+        if kind != _NUL:
+            raise Malformed("a file in the tar file has a folder's name", found=repr(name)[:120])
+        known = "folder"  # as tar wrote them before there was a kind for it
     elif known not in ("file", "folder"):
         size = 0 if known in ("link", "hardlink") else size
+    if len(target) >= _LONGEST_NAME or _NUL in target:
+        raise Malformed("a link in the tar file is malformed", found=repr(target)[:120])
     path = _path(name)
     return Member(path, known, _number(block[100:108]) & 0o7777, size, target.decode("utf-8", "surrogateescape"))
 
 
 def _path(name: bytes) -> str:
     text = name.decode("utf-8", "surrogateescape")
-    if len(text) > _LONGEST_NAME or "\0" in text:
+    if len(name) >= _LONGEST_NAME or "\0" in text:
         raise Malformed("a name in the tar file is malformed", found=ascii(text)[:120])
     if text.startswith(("/", "./")) or text.endswith("/") or "//" in text or "/./" in text or text == ".":
         text = "/".join(part for part in text.split("/") if part not in ("", "."))

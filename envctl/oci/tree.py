@@ -81,42 +81,71 @@ class _Merge:
 
     def apply(self, number: int, layer: Layer) -> None:
         self._folders = {}
+        opaque: list[str] = []
+        removed: list[str] = []
         for folder in layer.opaque:
-            place = self._placed(f"{folder}/x")[:-2] if folder else ""
+            place = self._placed(f"{folder}/x", number)[:-2] if folder else ""
+            opaque.append(place)
             for child in tuple(self._children.get(place, ())):
                 self._remove(f"{place}/{child}" if place else child)
         for path in layer.whiteouts:
-            self._remove(self._placed(path))
+            removed.append(self._placed(path, number))
+            self._remove(removed[-1])
         for path, entry in layer.entries.items():
             place = self._set(path, entry, number)
             if path in layer.texts:
                 self.tree.texts[place] = layer.texts[path]
             if path in layer.packed:
                 self.tree.packed[place] = layer.packed[path]
-        for path, target in layer.hardlinks.items():
-            source = self._placed(target)
-            linked = self.tree.entries.get(source)
-            if linked is None or linked.kind is Kind.FOLDER:
-                raise Malformed("the layer has a hard link to a file that is not there", found=ascii(path)[:200])
-            place = self._set(path, linked, number)
-            if source in self.tree.texts:
-                self.tree.texts[place] = self.tree.texts[source]
-            if source in self.tree.packed:
-                self.tree.packed[place] = self.tree.packed[source]
+        self._check(layer, number, removed, opaque)
 
-    def _placed(self, path: str) -> str:
-        """Where an engine puts a path: links among its folders are followed."""
+    def _check(self, layer: Layer, number: int, removed: list[str], opaque: list[str]) -> None:
+        """Malformed where a layer removes a folder and makes it: in some engines, what it had comes back.
+
+        So it is where it removes by way of a link that it makes: engines do one after the other.
+        """
+        self._folders = {}
+        for path, place in zip(layer.whiteouts, removed, strict=True):
+            entry = self.tree.entries.get(place)
+            if self._placed(path, number) != place or (entry is not None and entry.kind is Kind.FOLDER):
+                raise Malformed("the layer removes a folder and makes it", found=ascii(path)[:200])
+        for folder, place in zip(layer.opaque, opaque, strict=True):
+            if folder and self._placed(f"{folder}/x", number)[:-2] != place:
+                raise Malformed("the layer empties a folder and makes a link of it", found=ascii(folder)[:200])
+
+    def _placed(self, path: str, number: int) -> str:
+        """Where engines put a path: links of the same layer among its folders are followed."""
         folder, _, name = path.rpartition("/")
-        if not folder:
+        if not folder or folder in self._children:
             return path
         place = self._folders.get(folder)
         if place is None:
-            resolved = self.tree.resolve(folder)
-            place = self._folders[folder] = folder if resolved is None else resolved
+            place = self._folders[folder] = self._followed(folder, number)
         return f"{place}/{name}" if place else name
 
+    def _followed(self, folder: str, number: int) -> str:
+        """Malformed at a link of a lower layer: some engines follow it, others put a folder in its place."""
+        done: list[str] = []
+        left, links = folder.split("/")[::-1], 0
+        while left:
+            part = left.pop()
+            if part == "..":
+                done = done[:-1]
+            elif part not in ("", "."):
+                here = "/".join((*done, part))
+                entry = self.tree.entries.get(here)
+                if entry is None or entry.kind is not Kind.LINK:
+                    done.append(part)
+                    continue
+                target, links = entry.link or "", links + 1
+                if self.tree.origins[here] != number or links > _MOST_LINKS:
+                    raise Malformed("the layer has a file in what is a link of another layer", found=ascii(here)[:200])
+                done = [] if target.startswith("/") else done
+                left += target.split("/")[::-1]
+        return "/".join(done)
+
     def _set(self, path: str, entry: Entry, number: int) -> str:
-        place = self._placed(path)
+        place = self._placed(path, number)
         entries = self.tree.entries
         known = entries.get(place)
         if known is not None and not (known.kind is Kind.FOLDER and entry.kind is Kind.FOLDER):
@@ -133,14 +162,14 @@ class _Merge:
 
     def _parents(self, place: str, number: int) -> None:
         folder, _, name = place.rpartition("/")
-        children = self._children.get(folder)
-        if children is None:
-            known = self.tree.entries.get(folder)
-            if known is not None and known.kind is not Kind.FOLDER:
+        while folder not in self._children:
+            if folder in self.tree.entries:
                 raise Malformed("the layer has a file in what is no folder", found=ascii(place)[:200])
-            self._set(folder, Entry(Kind.FOLDER, 0o755), number)
-            children = self._children[folder]
-        children.add(name)
+            self.tree.entries[folder] = Entry(Kind.FOLDER, 0o755)
+            self.tree.origins[folder] = number
+            self._children[folder] = {name}
+            folder, _, name = folder.rpartition("/")
+        self._children[folder].add(name)
 
     def _remove(self, place: str) -> None:
         entry = self.tree.entries.pop(place, None)
@@ -176,7 +205,10 @@ def merge(layers: Sequence[Layer]) -> Tree:
     """
     merging = _Merge()
     for number, layer in enumerate(layers):
-        merging.apply(number, layer)
+        try:
+            merging.apply(number, layer)
+        except Malformed as error:
+            raise Malformed(f"layer {number + 1} of {len(layers)}: {error.what}", found=error.found) from error
     return merging.tree
 
 

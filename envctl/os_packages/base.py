@@ -1,4 +1,4 @@
-"""What a base image says of its OS: Debian's kind or not, its release, what is installed, where packages come from. Pure."""
+"""What a base image says of its OS: its kind and release, what is installed, where packages come from. Pure."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from envctl.os_packages.version import holds
 
 _RELATION = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9+.-]*)(?::(?P<arch>[a-z0-9-]+))?\s*"
-    r"(?:\(\s*(?P<relation><<|<=|=|>=|>>|<|>)\s*(?P<version>[^\s)]+)\s*\))?\s*(?:\[[^\]]*\])?"
+    r"(?:\(\s*(?P<relation><<|<=|=|>=|>>|<|>)\s*(?P<version>[A-Za-z0-9][^\s)]*)\s*\))?\s*(?:\[[^\]]*\])?"
 )
 _FIRST = re.compile(r"^Package:[ \t]*(\S+)", re.MULTILINE)
 
@@ -151,6 +151,13 @@ def installed(status: str, arch: str) -> dict[str, Record]:
     return found
 
 
+def _name(paragraph: str) -> str:
+    if paragraph.startswith("Package: "):  # as nearly all do
+        return paragraph[9 : (paragraph + "\n").index("\n")].strip()
+    match = _FIRST.search(paragraph)
+    return "" if match is None else match[1]
+
+
 class Offers:
     """What archives offer, from their `Packages` files; a paragraph is read when it is first asked for."""
 
@@ -162,14 +169,14 @@ class Offers:
         self._arch = arch
         for root, text in texts:
             for paragraph in text.split("\n\n"):
-                match = _FIRST.search(paragraph)
-                if match is None:
+                name = _name(paragraph)
+                if not name:
                     continue
-                self._by_name.setdefault(match[1], []).append((root, paragraph))
+                self._by_name.setdefault(name, []).append((root, paragraph))
                 at = paragraph.find("\nProvides:")
                 if at >= 0:
                     for part in fields(paragraph[at:])["provides"].split(","):
-                        self._providers.setdefault(part.split("(")[0].strip().partition(":")[0], set()).add(match[1])
+                        self._providers.setdefault(part.split("(")[0].strip().partition(":")[0], set()).add(name)
 
     def named(self, name: str) -> tuple[tuple[str, Record], ...]:
         """Each version of a package, the newest first, with the address of its archive. ValueError: malformed."""
@@ -178,7 +185,7 @@ class Offers:
 
             from envctl.os_packages.version import compare
 
-            rows = {}
+            rows: dict[str, tuple[str, Record]] = {}
             for root, paragraph in self._by_name.get(name, ()):
                 package = record(paragraph)
                 if package.arch in (self._arch, "all"):

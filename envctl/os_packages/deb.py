@@ -34,7 +34,7 @@ def files_of(stream: BinaryIO, shown: str) -> dict[str, str]:
         if name.startswith("data.tar"):
             data: BinaryIO = io.BytesIO(stream.read(size))
             if name.endswith(".xz"):
-                data = lzma.open(data)  # type: ignore[assignment]  # it is a binary stream
+                data = lzma.LZMAFile(data)  # type: ignore[assignment]  # noqa: SIM115  # a stream in memory
             try:
                 layer = read_layer(data, keep=lambda _path, _size: False)
             except (Malformed, lzma.LZMAError, EOFError) as error:

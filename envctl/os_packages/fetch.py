@@ -81,20 +81,21 @@ def read_offers(client: Client, sources: Sequence[Source], arch: str, *, cache: 
         folder = f"{source.root}/dists/{source.suite}"
         try:
             release = _release(client, folder)
-        except Refused as error:
-            if error.status not in (403, 404, 410):
+        except Refused as refused:
+            if refused.status not in (403, 404, 410):
                 raise
-            absent.setdefault(source.root, error)
+            absent.setdefault(source.root, refused)
             continue
         try:
             files = index_files(release, arch, source.components)
         except ValueError as error:
             raise _wrong(f"{folder}/Release", f"{error}") from error
         texts += [(source.root, _packages(client, folder, file, cache)) for file in files]
-    for root, error in absent.items():
+    for root, missing in absent.items():
         if all(root != one for one, _ in texts):
-            error.key = "image.snapshot"
-            raise error
+            missing.key = "image.snapshot"
+            missing.hint = "the address is that of a folder with dists/ and pool/ in it, which has the base's release"
+            raise missing
     try:
         return Offers(texts, arch)
     except ValueError as error:
@@ -150,7 +151,7 @@ def _unpacked(url: str, data: bytes) -> str:
     packed = io.BytesIO(data)
     stream: BinaryIO = packed
     if url.endswith(".xz"):
-        stream = lzma.open(packed)  # type: ignore[assignment]  # a binary stream in all but name
+        stream = lzma.LZMAFile(packed)  # type: ignore[assignment]  # noqa: SIM115  # a stream in memory
     elif url.endswith(".gz"):
         stream = gzip.GzipFile(fileobj=packed)  # type: ignore[assignment]  # as above
     try:

@@ -45,12 +45,25 @@ def resolve(
     solving = _Solving(installed, offers, kept or {})
     for text in asked:
         name, _, version = text.partition("=")
+        _check_real(name, solving, offers)
         solving.want((Relation(name, "=" if version else None, version or None),), "image.packages")
     solving.settle()
     steps = _steps(solving.chosen)
     return [
         Chosen(root=root, package=package, step=steps[name]) for name, (root, package) in sorted(solving.chosen.items())
     ]
+
+
+def _check_real(name: str, solving: _Solving, offers: Offers) -> None:
+    """A name that several packages provide says too little, as `apt-get` has it."""
+    providers = offers.providers(name)
+    if not offers.named(name) and len(providers) > 1 and solving.now(name) is None:
+        raise NoResolution(
+            f"the OS package {name} is a name for several packages",
+            key="image.packages",
+            found=", ".join(providers[:10]),
+            expected="one of them",
+        )
 
 
 class _Solving:

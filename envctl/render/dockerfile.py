@@ -14,9 +14,9 @@ from envctl.errors import InvalidFile
 from envctl.model.lockfile import Image, Lockfile
 from envctl.model.target import NAME, Target
 from envctl.render import stages
+from envctl.render.context import Context
 from envctl.render.escape import absolute, exec_form, word
 from envctl.render.layers import Layer, plan
-from envctl.render.stages import Context
 
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*(?:@sha256:[0-9a-f]{64})?")
@@ -108,7 +108,8 @@ def _bases(image: Image, digests: dict[str, str | None]) -> dict[str, str]:
 
 def _header(context: Context) -> list[str]:
     target, slug = context.target, context.target.slug
-    engine = "Docker 25" if context.python.source == "standalone" else "Docker 23"
+    fetches = context.python.source == "standalone" or any((context.debs or {}).values())
+    engine = "Docker 25" if fetches else "Docker 23"
     return [
         f"# The image of {target}, rendered by envctl from {target.lockfile} alone.",
         f"# Do not edit it: change profiles/{target.profile}.toml, then `envctl lock {target}`.",

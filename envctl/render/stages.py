@@ -6,11 +6,10 @@ import re
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-import msgspec
-
 from envctl.errors import InvalidFile
-from envctl.model.lockfile import Image, Installer, LockedFile, Lockfile, Python
-from envctl.model.target import Target
+from envctl.model.lockfile import LockedFile
+from envctl.render import debs
+from envctl.render.context import Context
 from envctl.render.escape import absolute, copy_form, inside, shell
 from envctl.render.layers import Layer
 
@@ -21,7 +20,6 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
 _PEP440 = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")
-_OS_PACKAGE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9+._-]*[A-Za-z0-9+._])?(?::[a-z0-9]+)?(?:=[A-Za-z0-9.+~:_-]+)?")
 _NETRC = "--mount=type=secret,id=netrc,target=/root/.netrc"
 _CA = "--mount=type=secret,id=ca,target=/run/secrets/ca"
 _INDEX = "--mount=type=secret,id=index,target=/run/secrets/index"
@@ -30,6 +28,14 @@ _CACHE = "--mount=type=cache,id=envctl-uv,target=/root/.cache/uv"
 _TRUST = "if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi"
 _UV = "/opt/uv/bin/uv"
 _OTHER = "the lockfile is not the one that this Dockerfile was rendered from"
+_UNPINNED = (
+    "# OS packages come from the archive as it is on the day of the build: no snapshot of it is pinned, so",
+    "# this layer is not reproducible. What this step touched gets one mtime, and no bytecode stays.",
+)
+_PINNED = (
+    "# Exactly the lockfile's OS packages, with all that they need beyond the base. What this step touched gets one",
+    "# mtime, and no bytecode stays.",
+)
 _BUILD_ENV = (
     "HOME=/root",
     "PYTHONDONTWRITEBYTECODE=1",
@@ -38,72 +44,6 @@ _BUILD_ENV = (
     "UV_NO_INSTALLER_METADATA=1",
     "UV_PYTHON_DOWNLOADS=never",
 )
-
-
-class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What every stage may need. `platforms`: OCI names, Linux only; `bases`: reference with digest by platform."""
-
-    lockfile: Lockfile
-    target: Target
-    image: Image
-    installer: Installer
-    platforms: tuple[str, ...]
-    bases: dict[str, str]
-    lock_digest: str
-
-    @property
-    def python(self) -> Python:
-        """The interpreter."""
-        return self.lockfile.envctl.python
-
-    @property
-    def epoch(self) -> int:
-        """The lockfile's SOURCE_DATE_EPOCH."""
-        return self.lockfile.envctl.source_date_epoch
-
-    @property
-    def musl(self) -> bool:
-        """Whether the base is Alpine's kind."""
-        return any(self.lockfile.envctl.platforms[name].libc.startswith("musl") for name in self.platforms)
-
-    @property
-    def os_packages(self) -> tuple[str, ...]:
-        """`name` or `name=version`, sorted: the image's, and what the OS's own Python needs to make environments."""
-        names = set(self.image.packages)
-        if self.python.source == "os" and not self.musl:
-            own = f"python{self.minor}-venv"
-            if not any(re.match(r"python3(\.\d+)?-venv(=|$)", name) for name in names):
-                names.add(own)
-        for name in names:
-            if not _OS_PACKAGE.fullmatch(name):
-                raise InvalidFile(
-                    "an OS package has no usable name",
-                    key="image.packages",
-                    found=ascii(name),
-                    expected="NAME or NAME=VERSION",
-                )
-        return tuple(sorted(names))
-
-    @property
-    def minor(self) -> str:
-        """X.Y of the interpreter."""
-        return ".".join(str(number) for number in self.python.minor)
-
-    @property
-    def interpreter(self) -> str:
-        """The command that starts the locked Python in the tools stage and after it."""
-        name = f"python{self.minor}"
-        return {"standalone": f"/opt/python/bin/{name}", "os": f"/usr/bin/{name}"}.get(self.python.source or "", name)
-
-    @property
-    def default_index(self) -> str | None:
-        """The index that the profile puts in place of the default one, without credentials."""
-        return next((index.url for index in self.lockfile.envctl.indexes if index.default), None)
-
-    @property
-    def before_last(self) -> str:
-        """The stage that the last one starts from."""
-        return "system" if self.os_packages else "base"
 
 
 def base(context: Context) -> list[str]:
@@ -117,42 +57,51 @@ def base(context: Context) -> list[str]:
 
 def system(context: Context) -> list[list[str]]:
     """The OS packages, in the one stage of the image in which something runs."""
-    packages = context.os_packages
-    if not packages:
+    packages, pinned = context.os_packages, context.debs
+    if context.before_last == "base":
         return []
     user = ["USER 0"] if context.image.user is not None else []
     names = [f"      {shell(name, 'image.packages')} \\" for name in packages]
-    if context.musl:
+    mounts, source = ["--mount=type=tmpfs,target=/tmp"], _UNPINNED
+    if pinned is not None:
+        mounts = ["--network=none", "--mount=type=bind,from=debs,target=/mnt", *mounts]
+        install, source = debs.install(pinned), _PINNED
+    elif context.musl:
         install = [" && apk add --no-cache -- \\", *names]
-        remove = " && rm -rf /var/cache/apk/* /var/log/apk.log \\"
     else:
         install = [
             " && apt-get update \\",
             " && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends -- \\",
             *names,
         ]
+    if context.musl:
+        remove = " && rm -rf /var/cache/apk/* /var/log/apk.log \\"
+    else:
         remove = (
             " && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/* \\\n"
-            "      /var/lib/dpkg/*-old /var/log/apt /var/log/alternatives.log /var/log/dpkg.log \\"
+            "      /var/lib/dpkg/*-old /var/log/apt /var/log/alternatives.log /var/log/dpkg.log \\\n"
+            "      /var/cache/fontconfig/* \\"  # it holds folders' mtimes, which are other ones afterwards
         )
+    mounted = " -o -path /mnt" if pinned is not None else ""
     moved = (
-        "find / -xdev \\( -path /dev -o -path /proc -o -path /sys -o -path /tmp \\) -prune \\\n"
+        f"find / -xdev \\( -path /dev -o -path /proc -o -path /sys -o -path /tmp{mounted} \\) -prune \\\n"
         "      -o -newer /tmp/start"
     )
     return [
+        *(debs.stages(pinned) if pinned is not None else []),
         [
-            "# OS packages come from the archive as it is on the day of the build: no snapshot of it is pinned, so",
-            "# this layer is not reproducible. What this step touched gets one mtime, and no bytecode stays.",
+            *source,
             "FROM base AS system",
             *user,
-            "RUN --mount=type=tmpfs,target=/tmp \\",
+            *(["ARG TARGETARCH"] if pinned is not None and len(pinned) > 1 else []),
+            "RUN " + " ".join(mounts) + " \\",
             "    touch /tmp/start \\",
             *install,
             remove,
             f" && {moved} -type d -name __pycache__ -prune -exec rm -rf {{}} + \\",
             f" && {moved} -exec touch -h -d @{context.epoch} {{}} + \\",
             f" && touch -d @{context.epoch} / /etc",  # where engines put mount points before a step begins
-        ]
+        ],
     ]
 
 
@@ -194,7 +143,7 @@ def tools(context: Context) -> list[str]:
         raise InvalidFile("the Python version is malformed", key="tool.envctl.python.version", found=ascii(version))
     lines = [
         "# What builds: the interpreter, which must be the locked one, and the script that makes layers.",
-        f"FROM {'system' if context.python.source == 'os' else 'base'} AS tools",
+        f"FROM {context.before_last if context.python.source == 'os' else 'base'} AS tools",
         "USER 0",
         "ENV " + " \\\n    ".join(_BUILD_ENV),
         "RUN --network=none printf '%s\\n' \\",

@@ -29,6 +29,7 @@ from envctl.verify import (
     settings,
 )
 from envctl.verify.listing import Listing, unlocked
+from envctl.verify.os_packages import Debs
 from envctl.verify.packages import Installed
 from envctl.verify.rootfs import Builds
 from envctl.verify.world import BASE, Manifests, Seeds, World, printable
@@ -49,6 +50,7 @@ def compare(
     prepared: Mapping[str, Listing] | None = None,
     picture: Picture | None = None,
     build: Builds | None = None,
+    debs: Debs | None = None,
     lock_digest: str | None = None,
     strict: bool = False,
 ) -> Verification:
@@ -62,6 +64,7 @@ def compare(
         prepared: what `envctl.verify.listing.prepare` made of a draft of the inventory, for speed.
         picture: the image or container that the environment is in; None on a machine.
         build: the files of the standalone Python that the lockfile pins; None where it was not at hand.
+        debs: the files of the locked OS packages, as far as they are at hand.
         lock_digest: `sha256:<hex>` of the lockfile's bytes, for what an image says of it.
         strict: warnings count as errors.
 
@@ -99,7 +102,7 @@ def compare(
     hooks.check(world, frozenset(allowed))
     bytecode.check(world)
     if picture is not None:
-        rootfs.check(world, picture, build)
+        rootfs.check(world, picture, build, debs)
         mounts.check(world, picture)
         settings.check(world, picture)
         base.check(world, picture)

@@ -41,9 +41,11 @@ def check(world: World) -> None:
         _check_links(world)
     image = world.lockfile.envctl.image if world.picture is not None else None
     locked = {} if image is None else image.env
+    base = world.picture.base if world.picture is not None else None
+    brought = base.settings.env if base is not None and base.settings is not None else {}
     for name, value in world.inventory.variables.items():
-        if locked.get(name) == value:
-            continue  # the profile says it, and was reviewed
+        if value in (locked.get(name), brought.get(name)):
+            continue  # the profile says it, and was reviewed; or the base image, which is pinned
         if name in ERRORS:
             _variable(world, "import-variable", name)
         elif name in WARNINGS:

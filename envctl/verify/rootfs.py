@@ -16,6 +16,7 @@ from envctl.model.inventory import Bytecode, Entry, Kind
 from envctl.model.manifest import sha256
 from envctl.model.names import normalise
 from envctl.verify import loading
+from envctl.verify.os_packages import Debs, Vouched, lists
 from envctl.verify.places import behind, brought, is_code
 from envctl.verify.world import BASE, NOBODY, World
 
@@ -35,18 +36,19 @@ _MODULE = re.compile(r"([A-Za-z_]\w*)(?:\.py|\.pyc|(?:\.[\w-]+)?\.so)?")
 _LISTED = 20
 
 
-def check(world: World, picture: Picture, build: Builds | None) -> None:
+def check(world: World, picture: Picture, build: Builds | None, debs: Debs | None = None) -> None:
     """Report what differs outside of the environment.
 
     Args:
         build: the files of the standalone build that the lockfile pins; None where it was not at hand.
+        debs: the files of the locked OS packages, as far as they are at hand.
     """
     root = picture.root
     if root is None:
         return
     application = _application(world)
     if picture.base is not None and root.below:
-        _check_changed(world, picture, root, application, build)
+        _check_changed(world, picture, root, application, build=build, vouched=Vouched(world, root, debs))
     _check_provided(world, root)
     _check_files(world, root)
     _check_lockfile(world, root)
@@ -80,7 +82,13 @@ def _target(source: str, target: str) -> str:
 
 
 def _check_changed(
-    world: World, picture: Picture, root: Root, application: tuple[str, ...], build: Builds | None
+    world: World,
+    picture: Picture,
+    root: Root,
+    application: tuple[str, ...],
+    *,
+    build: Builds | None,
+    vouched: Vouched,
 ) -> None:
     environment = picture.environment
     prefix = environment.prefix if environment is not None else None
@@ -89,7 +97,10 @@ def _check_changed(
     standalone = world.lockfile.envctl.python.source == "standalone"
     if standalone:
         added = _check_standalone(world, root, added, build)
-    owned = _os_packages(world, root, added)
+    touched = {*changed, *added}
+    vouched.missing(changed)
+    changed, added = vouched.rest(changed), vouched.rest(added)
+    owned = _os_packages(world, root, added, vouched.unknown)
     left = [path for path in added if path not in owned]
     for path in changed:
         if prefix is not None and path.startswith(f"{prefix}/"):
@@ -112,7 +123,7 @@ def _check_changed(
         if len(paths) > _LISTED:
             world.report(name, f"and {len(paths) - _LISTED:,} more files", path="/")
     loading.check_caches(world, root, is_code)
-    loading.check_rights(world, root, prefix, is_code, {*changed, *added})
+    loading.check_rights(world, root, prefix, is_code, touched)
 
 
 def _without_bytecode(world: World, picture: Picture, paths: list[str]) -> list[str]:
@@ -239,28 +250,25 @@ def _check_standalone(world: World, root: Root, added: list[str], build: Builds 
     return rest + [path for path in own if path.removeprefix(f"{STANDALONE}/") not in build]
 
 
-def _os_packages(world: World, root: Root, added: list[str]) -> set[str]:
-    """Files that OS packages of the profile brought: those are in no lockfile, and only counted."""
+def _os_packages(world: World, root: Root, added: list[str], unknown: frozenset[str] | None) -> set[str]:
+    """Files that OS packages of the profile brought, as the database says: those that nothing else vouches for.
+
+    `unknown`: the locked packages whose files are not at hand; None: no packages are locked.
+    """
+    if unknown is not None and not unknown:
+        return set()
     image = world.lockfile.envctl.image
     wanted = image is not None and (image.packages or world.lockfile.envctl.python.source == "os")
     if not wanted or not added:
         return set()
-    listed = set(_dpkg(root)) | set(_apk(root))
+    listed = set(lists(root, unknown)) | set(_apk(root))
     owned = {path for path in added if (place := behind(root, path)) in listed or root.anchored(place)}
     if owned:
         message = f"{len(owned):,} files of OS packages that the build installed are in no lockfile"
+        if unknown is not None:
+            message = f"{len(owned):,} files of {len(unknown):,} locked OS packages whose .deb files are not at hand"
         world.report("os-packages-unlocked", message, path="/")
     return owned
-
-
-def _dpkg(root: Root) -> Iterator[str]:
-    """Every path that Debian's package database lists. Source: dpkg(1), `/var/lib/dpkg/info/*.list`."""
-    for path, text in root.texts.items():
-        if path.startswith("var/lib/dpkg/info/") and path.endswith(".list"):
-            for line in text.decode("utf-8", "surrogateescape").splitlines():
-                yield line.lstrip("/")
-                if line.startswith(("/lib", "/bin/", "/sbin/")):  # the places before /usr was merged
-                    yield f"usr{line}"
 
 
 def _apk(root: Root) -> Iterator[str]:

@@ -92,7 +92,9 @@ def test_progress_is_quiet_unless_asked_for(demo_copy, engine):
     assert done.status == 0
     assert done.err == f"hint: `docker run --rm {engine.name('quiet')}`\n"
     assert demo_copy.run("-q", "build", "train", "--no-verify", "--tag", engine.name("quiet")).err == ""
-    assert "[internal] load build" in demo_copy.run("-v", "build", "train", "--no-verify").err
+    assert (
+        "[internal] load build" in demo_copy.run("-v", "build", "train", "--no-verify", "-t", engine.name("quiet")).err
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import subprocess
 import tarfile
 
@@ -177,11 +178,16 @@ def test_folder_without_the_target_is_refused_before_anything_is_built(demo_copy
     assert (done.status, "lacks idna-3.7-py3-none-any.whl" in done.err) == (3, True)
 
 
-def test_wheel_that_was_changed_in_the_folder_is_refused(demo_copy, engine):
-    assert demo_copy.run("fetch", "train", "house").status == 0
-    wheel = next((demo_copy.folder / "house" / "wheels").glob("idna-*.whl"))
+def test_wheel_that_was_changed_in_the_folder_is_refused(engine, image_project):
+    """One that the installer's cache in the engine has never seen."""
+    image_project.wheel("acme-fresh", "1.0", files={"acme_fresh.py": f"SEEN = {os.urandom(16)!r}\n".encode()})
+    text = SMALL.format(base=engine.bases["official"], extra="").replace('"idna"', '"acme-fresh"')
+    image_project.profile(text)
+    locked(image_project)
+    assert image_project.run("fetch", "train", "house").status == 0
+    wheel = next((image_project.folder / "house" / "wheels").glob("acme_fresh-*.whl"))
     wheel.write_bytes(wheel.read_bytes() + b"\0")
-    done = demo_copy.run("build", "train", "--from", "house", "--no-verify", "--tag", engine.name("never"))
+    done = image_project.run("build", "train", "--from", "house", "--no-verify", "--tag", engine.name("never"))
     assert done.status == 5
-    assert "idna" in done.err
+    assert "acme_fresh" in done.err or "acme-fresh" in done.err
     assert engine.run("image", "inspect", engine.name("never"), check=False).returncode != 0

@@ -14,7 +14,7 @@ from support.pages import File, anchors, steps
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ELSEWHERE = {
     "make": "run by CI as they stand",
-    "docker": "what it needs of the machine is shown in tests/integration/test_build_image.py",
+    "docker build": "what it needs of the machine is shown in tests/integration/test_build_image.py",
     "pip install": "needs the distribution built; CI installs it with `make setup`",
     "git clone": "needs the place where the project lives",
 }

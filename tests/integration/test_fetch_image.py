@@ -20,7 +20,7 @@ from support.oci_images import image, index
 from support.project import Project
 from support.registry import RegistryServer
 
-from envctl.model.lockfile import Image, PlatformPin, Python, Standalone
+from envctl.model.lockfile import Image, OsPackage, OsPackages, PlatformPin, Python, Standalone
 
 AMD, ARM = "linux/amd64", "linux/arm64"
 URL = "/builds/cpython-3.11.9%2B20240814-x86_64-unknown-linux-gnu-install_only.tar.gz"
@@ -148,10 +148,10 @@ def test_what_is_damaged_is_fetched_again(train: Project, registry: RegistryServ
     locked(train, registry.push("python:3.11", wrapped) + f"@{wrapped.digest}")
     fetched(train, folder)
     whole = {path: path.read_bytes() for path in (folder / "images").rglob("*") if path.is_file()}
-    for path in whole:
-        path.write_bytes(b"{}" if path.suffix == ".json" else path.read_bytes()[:-1])
+    for path, data in whole.items():
+        path.write_bytes(b"{}" if path.suffix == ".json" else data[:-1])
         result = fetched(train, folder)
-        assert path.read_bytes() == whole[path], path
+        assert path.read_bytes() == data, path
         assert result["images"][0]["digest"] == content.digest
 
 
@@ -220,6 +220,19 @@ def test_killed_in_the_middle_it_leaves_nothing_that_counts(
     fetched(train, folder)
     assert [path.name for path in (folder / "images").iterdir()] == [layout(folder, content.digest).name]
     assert list((folder / "python").iterdir()) == []
+
+
+def test_two_at_once_wait_for_each_other(train: Project, registry: RegistryServer, folder: Path) -> None:
+    content = image([{"usr/lib/large": os.urandom(300)}])
+    base = registry.push("python:3.11", content) + f"@{content.digest}"
+    locked(train, base)
+    locked(train, base, target="serve")
+    registry.fault(f"/v2/python/blobs/{content.parsed['layers'][0]['digest']}", drip=0.002)
+    words = [sys.executable, "-m", "envctl", "-C", str(train.folder), "fetch"]
+    running = [subprocess.Popen([*words, name, str(folder)], stdout=subprocess.DEVNULL) for name in ("train", "serve")]
+    assert [one.wait(60) for one in running] == [0, 0]
+    assert sorted(json.loads((folder / "fetch.json").read_text())["targets"]) == ["serve", "train"]
+    assert len(registry.asked(content.parsed["layers"][0]["digest"])) == 1
 
 
 def test_two_targets_share_a_base_and_it_goes_with_the_last(
@@ -307,6 +320,35 @@ def test_archive_without_a_usable_name_is_refused(
     assert done.status == 3
     assert "names no file" in done.err
     assert not folder.exists()
+
+
+def test_locked_os_packages_lie_there_by_their_names(train: Project, registry: RegistryServer, folder: Path) -> None:
+    both = index(image(), image(architecture="arm64"))
+    base = registry.push("python:3.11", both) + f"@{both.digest}"
+    data = {arch: f"the package for {arch}".encode() for arch in ("amd64", "arm64")}
+    pins = []
+    for arch, content in data.items():
+        path = f"/archive/pool/acme_1.0_{arch}.deb"
+        train.index.page(path, content, "application/octet-stream")
+        sha256 = hashlib.sha256(content).hexdigest()
+        url = train.index.root + path
+        pins.append(OsPackage(name="acme", version="1.0", arch=arch, sha256=sha256, url=url, size=len(content)))
+    locked(
+        train, base, AMD, ARM, packages=("acme",), os_packages=OsPackages(snapshot="2026", packages=tuple(pins))
+    )  # fmt: skip
+    result = fetched(train, folder)
+    assert (result["os_packages"], result["notes"]) == (2, [])
+    assert {path.name: path.read_bytes() for path in (folder / "os-packages").iterdir()} == {
+        f"acme_1.0_{arch}.deb": content for arch, content in data.items()
+    }
+    (folder / "os-packages" / "acme_1.0_amd64.deb").write_bytes(b"damaged")
+    assert fetched(train, folder, "--platform", AMD)["downloaded"] == len(data["amd64"])
+    assert [path.read_bytes() for path in (folder / "os-packages").iterdir()] == [data["amd64"]]
+    train.index.page("/archive/pool/acme_1.0_arm64.deb", b"another package!!!!!!", "application/octet-stream")
+    done = train.run("fetch", "train", folder)
+    assert done.status == 6
+    assert "is not the locked OS package" in done.err
+    assert [path.name for path in (folder / "os-packages").iterdir()] == ["acme_1.0_amd64.deb"]
 
 
 def test_text_says_what_is_there_and_what_is_not(train: Project, registry: RegistryServer, folder: Path) -> None:

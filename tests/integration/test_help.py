@@ -27,7 +27,7 @@ _SYNCED = (*_LOCKED, "envctl sync demo:cpu")
 _BEFORE = {
     "dockerfile": _LOCKED,
     "fetch": _LOCKED,
-    "sync": (*_LOCKED, "envctl fetch demo:cpu wheelhouse"),
+    "sync": (*_LOCKED, "envctl fetch demo:cpu wheelhouse --no-image"),
     "verify": _SYNCED,
     "diff": (*_LOCKED, "git init -q . && git add profiles && git commit -qm one && git commit -qm two --allow-empty"),
     "tree": _LOCKED,
@@ -44,6 +44,7 @@ WORKDIR /app
 CMD ["python", "--version"]\\nLABEL envctl.lockfile.digest=%s\\n' "$BASE" "$digest" |
 docker buildx build --quiet --provenance=false --load --tag "$NAME" --file - profiles
 """
+_BASE = ("fetch",)  # commands that need a base image, and so one that is at hand
 _STATUS = {"envctl diff demo:cpu demo:cuda": 1}
 
 
@@ -82,6 +83,9 @@ def test_examples_work_as_they_stand(name, reader, request):
         reader.env |= {**engine.settings, "BASE": engine.bases["py311"], "NAME": engine.name("help")}
         reader.env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{reader.env['PATH']}"
         reader.write("image.sh", _IMAGE)
+    if name in _BASE:
+        reader.lend(request.getfixturevalue("engine"))
+        reader.ship("demo")
     for line in (*_BEFORE.get(name, ()), *_ENGINE.get(name, ())):
         done = reader.type(line)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"

@@ -56,6 +56,10 @@ PACKAGES = {
     "setuptools": (["80.9.0"], []),
 }
 INSTALLER = "0.13.8"
+_ENGINE = re.compile(
+    r"^docker |^envctl (-q )?build |^envctl fetch (?!.*--no-image)|^envctl run (?!.*--(venv|dry-run))"
+    r"|--(image|container|archive) "
+)
 MODULES = {"scikit-learn": "sklearn", "python-dateutil": "dateutil"}
 
 
@@ -126,25 +130,38 @@ class Reader:
     def _here(self, text: str) -> str:
         if self.engine is None:
             return for_this_python(text)
+        for shown, ours in self._names(self.engine):
+            text = text.replace(shown, ours)
         named = re.match(r"envctl (?:-q )?build (\S+)(?:.* -t (\S+))?", text)
-        self.images += [
-            name.replace(":", "-") if n == 0 else name for n, name in enumerate(named.groups() if named else ()) if name
-        ]
+        if named:
+            self.images.append(named[2] or named[1].replace(":", "-"))
         text = re.sub(r'"python:3\.11\.9[^"@]*@sha256:[0-9a-f]{64}"', f'"{self.engine.bases["official"]}"', text)
         return re.sub(r'(?m)^(python\s*=\s*)"3\.11(\.9)?"', rf'\g<1>"{PYTHON}"', text)
+
+    @staticmethod
+    def _names(engine: Engine) -> tuple[tuple[str, str], ...]:
+        """Names that pages show, and those that are this session's own: other sessions use the engine too."""
+        return (
+            ("registry.example/team/", engine.name("", pushed=True)),
+            ("forecast:", engine.name("page:")),
+            (" forecast", f" {engine.name('page')}"),
+        )
 
     def follow(self, step: Command, where: str) -> subprocess.CompletedProcess[str]:
         """Run a command line that a text shows, and see that it ends as the text says, and writes what it shows."""
         done = self.type(step.text)
         assert done.returncode == step.status, f"{where}:{step.line}: {step.text}\n{done.stdout}{done.stderr}"
-        missing = step.missing(done.stdout + done.stderr)
+        written = done.stdout + done.stderr
+        for shown, ours in self._names(self.engine) if self.engine else ():
+            written = written.replace(ours, shown)
+        missing = step.missing(written)
         assert missing is None, f"{where}:{step.line}: {step.text}\nshown: {missing}\n{done.stdout}{done.stderr}"
         return done
 
 
 def needs_engine(todo: Iterable[File | Command]) -> bool:
-    """Whether a page builds an image."""
-    return any(isinstance(step, Command) and "build " in step.text.partition("--")[0] for step in todo)
+    """Whether a page builds an image, looks at one, or needs a base image."""
+    return any(isinstance(step, Command) and _ENGINE.search(step.text) is not None for step in todo)
 
 
 def for_this_python(text: str) -> str:

@@ -83,10 +83,13 @@ CODES = (
         asks=UNVERIFIABLE,
         title="Files of OS packages are vouched for by nothing but the image's own package database",
         meaning=(
-            "They came from the OS's archive on the day of the build. Their checksums agree with the package database,"
-            " which lies in the same layers."
+            "They came from the OS's archive on the day of the build, or from locked packages whose .deb files could"
+            " not be had now. The package database that lists them lies in the same layers."
         ),
-        action="Use a base image that has the packages, so that its digest pins them.",
+        action=(
+            "Pin them: `image.snapshot` in the profile names a dated archive. Or use a base image that has the"
+            " packages, so that its digest pins them."
+        ),
     ),
     Code(
         code="ENV508",
@@ -113,6 +116,18 @@ CODES = (
         asks=CHANGED,
         title="A label of the image names another lockfile or environment",
         meaning="Labels are for people and tools; nothing runs differently.",
+        action=_REBUILD,
+    ),
+    Code(
+        code="ENV511",
+        name="os-package-changed",
+        severity=ERROR,
+        asks=CHANGED,
+        title="A file of a locked OS package is not what the package brings",
+        meaning=(
+            "The lockfile pins the package by its sha256; in the image the file has another content, leads elsewhere,"
+            " or is gone."
+        ),
         action=_REBUILD,
     ),
     Code(

@@ -11,7 +11,17 @@ from support.golden import assert_golden
 from support.lockfiles import LOCK_DIGEST, UPLOAD, make_image, make_lockfile, make_package
 
 from envctl.errors import InvalidFile
-from envctl.model.lockfile import Installer, LockedFile, Lockfile, Project, Python, Resolver, Standalone
+from envctl.model.lockfile import (
+    Installer,
+    LockedFile,
+    Lockfile,
+    OsPackage,
+    OsPackages,
+    Project,
+    Python,
+    Resolver,
+    Standalone,
+)
 from envctl.render import dockerfile, dockerignore
 
 MB = 10**6
@@ -38,6 +48,11 @@ def builds(*platforms: str) -> dict[str, Standalone]:
     return {
         p: Standalone(url=place.format(machines[p]), sha256=("ab" + p[-2:].encode().hex()[:2]) * 16) for p in platforms
     }
+
+
+def os_package(name: str, arch: str, digest: str, step: int = 0) -> OsPackage:
+    url = f"https://archive.example/debian/20260101T000000Z/pool/main/{name}_1.0+b1_{arch}.deb"
+    return OsPackage(name=name, version="1.0+b1", arch=arch, sha256=digest * 32, url=url, size=1000, step=step)
 
 
 def targets() -> dict[str, Lockfile]:
@@ -80,6 +95,22 @@ def targets() -> dict[str, Lockfile]:
             python=Python(version="3.11.9", source="standalone", builds=builds(*BOTH)),
             image=make_image(base=CUDA_BASE.partition("@")[0]),
             base_digest={"linux/amd64": "sha256:" + "a1" * 32, "linux/arm64": "sha256:" + "a2" * 32},
+        ),
+        "os-packages-locked": make_lockfile(
+            two,
+            variant="both",
+            platforms=BOTH,
+            image=make_image(
+                packages=("acme-tool",), snapshot="https://archive.example/debian/20260101T000000Z", user=10001
+            ),
+            os_packages=OsPackages(
+                snapshot="https://archive.example/debian/20260101T000000Z",
+                packages=(
+                    os_package("acme-tool", "amd64", "a1", step=1),
+                    os_package("libacme1", "amd64", "b1"),
+                    os_package("acme-tool", "arm64", "a2"),
+                ),
+            ),
         ),
         "alpine": make_lockfile(
             (make_package("idna", "3.11"),),
