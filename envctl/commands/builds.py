@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from envctl.errors import EnvctlError, IndexFailed, InvalidFile
 from envctl.model.inventory import Kind
-from envctl.model.lockfile import Standalone
+from envctl.model.lockfile import Lockfile, Standalone
+from envctl.model.platform import Platform
 from envctl.oci.layers import read_layer
 from envctl.system.files import cache_dir
 
@@ -38,6 +39,17 @@ def kept_archive(build: Standalone) -> Path | None:
     with contextlib.suppress(OSError), kept.open("rb") as file:
         if _digest(file) == build.sha256:
             return kept
+    return None
+
+
+def locked_build(
+    lockfile: Lockfile, platform: Platform, *, fetched: Path | None, offline: bool
+) -> dict[str, str] | None:
+    """The files of the standalone Python that the lockfile pins; None where it pins none, or it is not at hand."""
+    pinned = lockfile.envctl.python.builds.get(str(platform))
+    if pinned is not None:
+        with contextlib.suppress(EnvctlError, OSError):
+            return files_of(pinned, folders=() if fetched is None else (fetched,), offline=offline)
     return None
 
 

@@ -67,20 +67,6 @@ class ManifestSources:
                     return read_file(path).manifest
         return None
 
-    def build(self, platform: Platform) -> dict[str, str] | None:
-        """The files of the standalone Python that the lockfile pins: path -> sha256, or a link's target.
-
-        None where the lockfile pins none, or its archive is not at hand.
-        """
-        from envctl.commands.builds import files_of
-
-        pinned = self._lockfile.envctl.python.builds.get(str(platform))
-        if pinned is None:
-            return None
-        with contextlib.suppress(EnvctlError, OSError):
-            return files_of(pinned, folders=self._folders, offline=self._offline)
-        return None
-
     def debs(self, platform: Platform) -> dict[str, dict[str, str] | None] | None:
         """The files of the OS packages that the lockfile pins for the platform, as far as they are at hand."""
         pinned = self._lockfile.envctl.os_packages

@@ -18,7 +18,7 @@ from envctl.inventory.bytecode import level_of, source_of
 from envctl.inventory.inside import Pair
 from envctl.inventory.kept import keeps, packs
 from envctl.inventory.processes import USUAL, mounts_of, variables_of
-from envctl.model.image import Base, Environment, Picture, Root, Settings
+from envctl.model.image import STANDALONE, Base, Environment, Picture, Root, Settings
 from envctl.model.inventory import Bytecode, Inventory
 from envctl.oci.contents import Contents, Wanted, read_image, read_saved
 from envctl.oci.engine import Engine, EngineContainer
@@ -30,11 +30,18 @@ from envctl.oci.tree import Tree, merge
 
 @contextlib.contextmanager
 def taken(
-    opened: Opened, place: Place, base: tuple[Base | None, str], compiler: Compile | None = None
+    opened: Opened,
+    place: Place,
+    base: tuple[Base | None, str],
+    *,
+    compiler: Compile | None = None,
+    build: Mapping[str, str] | None = None,
 ) -> Iterator[Picture]:
     """Read all of it; nothing of it is run. What the picture's inventory names on disk is gone afterwards.
 
-    `compiler` compares bytecode for which this machine has no interpreter; None where there is none.
+    Args:
+        compiler: compares bytecode for which this machine has no interpreter; None where there is none.
+        build: files of the pinned standalone build of Python; None where none is pinned, or it is not at hand.
     """
     with contextlib.ExitStack() as stack:
         pack = Pack()
@@ -58,7 +65,13 @@ def taken(
             settings = _started(container, settings)
             mounts = mounts_of(container)
             processes = variables_of(engine, container)
-        root = Root(entries=tree.entries, below={} if below is None else below.entries, texts=tree.texts, added=added)
+        root = Root(
+            entries=tree.entries,
+            below={} if below is None else below.entries,
+            texts=tree.texts,
+            added=added,
+            build=build or {},
+        )
         environment = rooted.locate(tree, settings, place.prefix)
         inventory = _inventory(tree, root, settings, environment, pack=pack, scratch=scratch, mounts=mounts)
         bytecode: Mapping[str, Bytecode] = {}
@@ -74,7 +87,7 @@ def taken(
             base_unknown=unknown,
             root=root,
             environment=environment,
-            others=_others(tree, below, environment),
+            others=_others(root, tree, below, environment),
             mounts=mounts,
             processes=processes,
             inventory=inventory,
@@ -133,8 +146,10 @@ def _merged(layers: tuple[Layer, ...], name: str) -> Tree:
         raise InvalidFile(error.what, file=name, found=error.found) from error
 
 
-def _others(tree: Tree, below: Tree | None, environment: Environment | None) -> tuple[str, ...]:
+def _others(root: Root, tree: Tree, below: Tree | None, environment: Environment | None) -> tuple[str, ...]:
+    """Prefixes of environments that neither the base nor the pinned build of Python brought."""
     known = set() if below is None else set(rooted.environments(below))
+    known |= {STANDALONE} if root.build else set()
     own = None if environment is None else environment.prefix
     return tuple(prefix for prefix in rooted.environments(tree) if prefix not in known and prefix != own)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from envctl.commands.builds import locked_build
 from envctl.commands.image_sources import Opened, Place, Sources
 from envctl.commands.manifests import ManifestSources
 from envctl.commands.pictures import ask_inside, disagreements, taken, told
@@ -68,10 +69,17 @@ def verify_image(
         base = sources.base(lockfile, str(platform))
         step(f"reading {place.name}")
         compiler = sources.compiler(lockfile, str(platform))
-        reading = told(opened, place, base) if reader == "inside" else taken(opened, place, base, compiler)
+        build = locked_build(lockfile, platform, fetched=fetched, offline=offline)
+        reading = (
+            told(opened, place, base)
+            if reader == "inside"
+            else taken(opened, place, base, compiler=compiler, build=build)
+        )
         with reading as picture:
             step("comparing")
-            found = _compared(lockfile, platform, picture, lock=lock, fetched=fetched, strict=strict, offline=offline)
+            found = _compared(
+                lockfile, platform, picture, build, lock=lock, fetched=fetched, strict=strict, offline=offline
+            )
             if reader == "both" and picture.inventory is not None:
                 step("asking inside")
                 found = _both(found, opened, place, picture, strict=strict)
@@ -110,6 +118,7 @@ def _compared(
     lockfile: Lockfile,
     platform: Platform,
     picture: Picture,
+    build: Mapping[str, str] | None,
     *,
     lock: LockReference,
     fetched: Path | None,
@@ -130,7 +139,7 @@ def _compared(
                 manifests=manifests.manifest,
                 seeds=manifests.seed,
                 picture=picture,
-                build=manifests.build(platform),
+                build=build,
                 debs=manifests.debs(platform),
                 lock_digest=lock.digest,
                 strict=strict,

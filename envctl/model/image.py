@@ -6,7 +6,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from envctl.model.inventory import Bytecode, Entry, Inventory
+from envctl.model.inventory import Bytecode, Entry, Inventory, Kind
+
+STANDALONE = "opt/python"
+"""Where the Dockerfile puts a standalone build of Python."""
+_BUILD = f"{STANDALONE}/"
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +44,8 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
         below: path -> entry of the file system that the pinned base's layers make alone; empty where the image is not
             known to stand on them.
         texts: contents of the few files whose content decides.
+        build: files of the pinned standalone build of Python, by path below its folder: sha256, or a link's target;
+            empty where none is pinned, or its archive was not at hand.
         added: paths that a container wrote, replaced or mounted, which its image does not have so.
     """
 
@@ -47,11 +53,17 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
     below: Mapping[str, Entry]
     texts: Mapping[str, bytes]
     added: frozenset[str] = frozenset()
+    build: Mapping[str, str] = {}
 
     def anchored(self, path: str) -> bool:
-        """Whether the base's layers vouch for what stands at the path."""
+        """Whether the base's layers, or the pinned standalone build of Python, vouch for what stands at the path."""
         entry = self.entries.get(path)
-        return entry is not None and self.below.get(path) == entry
+        if entry is None:
+            return False
+        if self.below.get(path) == entry:
+            return True
+        said = self.build.get(path.removeprefix(_BUILD)) if path.startswith(_BUILD) else None
+        return said is not None and said == (entry.link if entry.kind is Kind.LINK else entry.sha256)
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,8 +96,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
         environment: where the environment is; None where none was found.
         others: prefixes of further environments that the layers above the base brought.
         inventory: the environment's files; None without one.
-        bytecode: how each `.pyc` compares that the base has not so, outside of the environment, beside a source that the
-            base vouches for.
+        bytecode: how each `.pyc` compares that the base has not so, outside of the environment, beside a source for
+            which the base vouches.
         mounts: absolute places at which something else is mounted into a container.
     """
 

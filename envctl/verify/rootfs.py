@@ -11,7 +11,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 
-from envctl.model.image import Picture, Root
+from envctl.model.image import STANDALONE, Picture, Root
 from envctl.model.inventory import Bytecode, Entry, Kind
 from envctl.model.manifest import sha256
 from envctl.model.names import normalise
@@ -21,7 +21,6 @@ from envctl.verify.places import behind, brought, is_code
 from envctl.verify.world import BASE, NOBODY, World
 
 LOCKFILE = "opt/envctl/pylock.toml"
-STANDALONE = "opt/python"
 Builds = Mapping[str, str]
 """Path below the standalone build's folder -> sha256 of the file."""
 

@@ -59,7 +59,7 @@ user = 10001
     )
     locked(image_project)
     tag = engine.name("standalone")
-    first = built(image_project, "--no-verify", "--tag", tag)
+    first = built(image_project, "--tag", tag)
     code = "import sys, acme_core; print(sys.prefix, sys.base_prefix, sys.version.split()[0])"
     done = engine.run("run", "--rm", tag, "python", "-c", code)
     assert done.stdout.split() == ["/opt/venv", "/opt/python", PYTHON]

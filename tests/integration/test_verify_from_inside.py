@@ -55,7 +55,9 @@ if SAME:
         for args in ((), ("--accept-self",)):
             done = verify(victim, *args, image=changed)
             assert done.returncode == 1, done.stderr
-            assert [(f["code"], f["path"]) for f in json.loads(done.stdout)["findings"]] == [("ENV201", "alpha/core.py")]
+            assert [(f["code"], f["path"]) for f in json.loads(done.stdout)["findings"]] == [
+                ("ENV201", "alpha/core.py")
+            ]
 
 
 def test_an_isolated_interpreter_inside_gives_no_more_than_its_word(victim):
