@@ -34,7 +34,7 @@ def shell(victim: Victim, container: str, text: str) -> None:
 
 def test_a_container_that_works_is_what_its_image_is(victim, started):
     container = started("--volume", "/data", command=("sleep", "600"))
-    shell(victim, container, "echo x > /tmp/x; mkdir -p /root/.cache/y /var/log/z; echo x > /root/.cache/y/x")
+    shell(victim, container, "echo x > /tmp/here; mkdir -p ~/.cache/y /var/log/z; echo x > ~/.cache/y/x")
     done = victim.verify("--container", container)
     assert (done.status, findings(done)) == (0, set()), done.out
     assert done.json["verdict"] == "ok"

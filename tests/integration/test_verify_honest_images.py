@@ -111,7 +111,7 @@ def test_bytecode_that_the_images_own_interpreter_compiled(victim):
 
 
 def test_layers_that_change_nothing_and_caches(victim):
-    steps = f"RUN touch {SITE}/alpha/core.py && mkdir -p /root/.cache /var/cache/x && echo x > /root/.cache/x\n"
+    steps = f"RUN touch {SITE}/alpha/core.py && mkdir -p ~/.cache /var/cache/x && echo x > ~/.cache/x\n"
     steps += "RUN mv /usr/bin/env /usr/bin/env2 && mv /usr/bin/env2 /usr/bin/env && ldconfig\nLABEL team=us"
     done = victim.verify("--image", victim.derive("touched", steps))
     assert (done.status, done.json["findings"]) == (0, []), done.out
@@ -120,7 +120,7 @@ def test_layers_that_change_nothing_and_caches(victim):
 def test_an_environment_that_pip_made_with_a_dockerfile_of_ones_own(victim, wheels):
     reference = victim.engine.bases["official"]
     steps = f"RUN {MOUNT} python3 -m venv /venv && /venv/bin/pip {INSTALL}\n"
-    steps += 'ENV PATH=/venv/bin:$PATH TEAM=us\nWORKDIR /work\nCMD ["python", "-m", "alpha"]'
+    steps += 'ENV PATH=/venv/bin:$PATH TEAM=us\nWORKDIR /job\nCMD ["python", "-m", "alpha"]'
     tag = victim.derive("pip-venv", steps, context=wheels, base=reference)
     with team_lock(victim, reference):
         done = victim.verify("--image", tag)

@@ -100,11 +100,11 @@ _ADDED = {
     ),
     "dist-packages of /usr/local": ("echo import os > {}", "/usr/local/lib/python3.11/dist-packages/d.pth"),
     "site-packages of a user": (
-        "mkdir -p /root/.local/lib/python3.11/site-packages && echo import os > {}",
-        "/root/.local/lib/python3.11/site-packages/u.pth",
+        "mkdir -p /home/us/.local/lib/python3.11/site-packages && echo import os > {}",
+        "/home/us/.local/lib/python3.11/site-packages/u.pth",
     ),
     "another python": ("cp /bin/true {}", "/usr/local/bin/python"),
-    "a program with its owner's rights": ("cp /usr/bin/id {0} && chmod 4755 {0}", "/usr/bin/rootid"),
+    "a program with its owner's rights": ("cp /usr/bin/id {0} && chmod 4755 {0}", "/usr/bin/asroot"),
     "places for the loader": ("echo /srv/lib > {}", "/etc/ld.so.conf.d/zz.conf"),
     "a library for every program": ("echo /lib/evil.so > {}", "/etc/ld.so.preload"),
 }
@@ -131,9 +131,9 @@ AROUND = (
     ),
     Attack(
         "a setuid program elsewhere",
-        "RUN cp /usr/bin/id /srv/rootid && chmod 4755 /srv/rootid",
+        "RUN cp /usr/bin/id /srv/asroot && chmod 4755 /srv/asroot",
         "ENV212",
-        "/srv/rootid",
+        "/srv/asroot",
         "envctl.verify.loading.check_rights",
         inside=False,
     ),
@@ -183,9 +183,9 @@ WITHIN = (
     Attack("sitecustomize", f"RUN echo x > {SITE}/sitecustomize.py", "ENV401", f"{_LINE}/sitecustomize.py", HOOKS),
     Attack(
         "bytecode of other code",
-        f"RUN echo 'EVIL = 1' > /tmp/x.py && {PYTHON}c \"import py_compile as p; "
-        + _compile("/tmp/x.py", f"{SITE}/gamma/__pycache__/__init__.cpython-311.pyc")
-        + '" && rm /tmp/x.py',
+        f"RUN echo 'EVIL = 1' > /tmp/evil.py && {PYTHON}c \"import py_compile as p; "
+        + _compile("/tmp/evil.py", f"{SITE}/gamma/__pycache__/__init__.cpython-311.pyc")
+        + '" && rm /tmp/evil.py',
         "ENV403",
         "gamma/__pycache__/__init__.cpython-311.pyc",
         BYTECODE,
