@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,6 +22,9 @@ from envctl.model.platform import Platform
 from envctl.model.target import LOCKED
 from envctl.system.files import read_bytes
 from envctl.system.machine import host
+
+if TYPE_CHECKING:
+    from envctl.verify.listing import Listing
 
 _VENV = Path(".venv")
 # Where the generated Dockerfile puts the lockfile and the environment.
@@ -69,20 +73,14 @@ def verify(
         raise
     with reading:
         # Other processes hash: what takes this one's time comes now.
-        from envctl.commands.manifests import ManifestSources
-        from envctl.verify.compare import compare
-        from envctl.verify.listing import prepare
-
         place, lockfile = find(project, target)
         platform = _platform(lockfile)
-        try:
-            prepared = prepare(lockfile, platform, reading.draft())
-        except ValueError as error:
-            raise InvalidFile(
-                "the lockfile contradicts itself", file=shown(project, place), found=str(error)
-            ) from error
+        prepared = _prepared(lockfile, platform, reading, shown(project, place))
         inventory = reading.finish()
     step("comparing")
+    from envctl.commands.manifests import ManifestSources
+    from envctl.verify.compare import compare
+
     with ManifestSources(lockfile, inventory, fetched=fetched, offline=offline) as sources:
         found = compare(
             lockfile,
@@ -96,20 +94,40 @@ def verify(
         )
     if _is_self(inventory, place):
         found = own_word(found, accepted=accept_self)
+    subject = Subject(kind="venv", name=name)
+    return report_of(found, lockfile, str(platform), subject, lock=lock_reference(project, place), start=start)
+
+
+def report_of(
+    found: Verification, lockfile: Lockfile, platform: str, subject: Subject, *, lock: LockReference, start: float
+) -> Report:
+    """The report on a verification that began at `start`, by the monotonic clock."""
     return Report(
         verdict=found.verdict,
         scope=found.scope,
         target=lockfile.target,
-        platform=str(platform),
-        subject=Subject(kind="venv", name=name),
-        lock=LockReference(
-            file=shown(project, place), digest="sha256:" + hashlib.sha256(read_bytes(place)).hexdigest()
-        ),
+        platform=platform,
+        subject=subject,
+        lock=lock,
         package_set=found.package_set,
         findings=found.findings,
         counts=found.counts,
         seconds=round(time.monotonic() - start, 3),
     )
+
+
+def lock_reference(project: Path, place: Path) -> LockReference:
+    """The lockfile as reports name it."""
+    return LockReference(file=shown(project, place), digest="sha256:" + hashlib.sha256(read_bytes(place)).hexdigest())
+
+
+def _prepared(lockfile: Lockfile, platform: Platform, reading: Reading, name: str) -> dict[str, Listing]:
+    from envctl.verify.listing import prepare
+
+    try:
+        return prepare(lockfile, platform, reading.draft())
+    except ValueError as error:
+        raise InvalidFile("the lockfile contradicts itself", file=name, found=str(error)) from error
 
 
 def exit_code(report: Report) -> int:

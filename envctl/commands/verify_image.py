@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -13,14 +12,13 @@ from envctl.commands.builds import locked_build
 from envctl.commands.image_sources import Opened, Place, Sources
 from envctl.commands.manifests import ManifestSources
 from envctl.commands.pictures import ask_inside, disagreements, taken, told
-from envctl.commands.verify import find, own_word, shown
+from envctl.commands.verify import find, lock_reference, own_word, report_of
 from envctl.errors import InvalidFile
 from envctl.inventory.probed import NoAnswer
 from envctl.model.finding import LockReference, Report, Subject, Verification
 from envctl.model.image import Picture
 from envctl.model.lockfile import Lockfile
 from envctl.model.platform import Platform
-from envctl.system.files import read_bytes
 
 
 def verify_image(
@@ -57,7 +55,7 @@ def verify_image(
     """
     start = time.monotonic()
     path, lockfile = find(project, target)
-    lock = LockReference(file=shown(project, path), digest="sha256:" + hashlib.sha256(read_bytes(path)).hexdigest())
+    lock = lock_reference(project, path)
     with Sources(project, os.environ if environ is None else environ, offline=offline, fetched=fetched) as sources:
         step(f"finding {place.name}")
         opened = sources.open(place, tuple(lockfile.envctl.platforms))
@@ -175,15 +173,5 @@ def _report(
 ) -> Report:
     if digest is None and opened.source is not None:
         digest = opened.source.digest or opened.source.config_digest
-    return Report(
-        verdict=found.verdict,
-        scope=found.scope,
-        target=lockfile.target,
-        platform=opened.platform,
-        subject=Subject(kind=place.kind, name=place.name, digest=digest),
-        lock=lock,
-        package_set=found.package_set,
-        findings=found.findings,
-        counts=found.counts,
-        seconds=round(time.monotonic() - start, 3),
-    )
+    subject = Subject(kind=place.kind, name=place.name, digest=digest)
+    return report_of(found, lockfile, opened.platform, subject, lock=lock, start=start)

@@ -30,11 +30,12 @@ from envctl.verify import (
 )
 from envctl.verify.listing import Listing, unlocked
 from envctl.verify.os_packages import Debs
-from envctl.verify.packages import Installed
+from envctl.verify.packages import Installed, Split
 from envctl.verify.rootfs import Builds
 from envctl.verify.world import BASE, Manifests, Seeds, World, printable
 
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+_MOST_DISAGREEMENTS = 20
 _VERDICTS = (Verdict.CHANGED, Verdict.UNTRUSTED, Verdict.UNVERIFIABLE, Verdict.OK)
 
 
@@ -81,25 +82,9 @@ def compare(
     project.check(world, split, None if project_folder is None else str(project_folder))
     makers.own(world)
     interpreter.check(world)
-    allowed = set()
-    for pairing in split.other:
-        digest = contents.found_digest(world, pairing.installed, pairing.wheel.name)
-        found.append((pairing.package.name, pairing.installed.version, digest))
-        packages.claim(world, pairing.installed)
-    for path in inventory.anchored:
-        world.own(path, BASE)
-    for item in split.extra:
-        if f"{item.folder}/RECORD" in inventory.anchored:
-            allowed.add(item.name)  # the base image's own, which its layers vouch for file by file
-            continue
-        if _is_seed(world, item, seeds):
-            allowed.add(item.name)
-            continue
-        found.append((item.name, item.version, contents.found_digest(world, item, unlocked(item))))
-        _report_extra(world, item, seeds)
-    if split.project is not None:
-        allowed.add(split.project.name)
-    hooks.check(world, frozenset(allowed))
+    unlocked_set, allowed = _others(world, split, seeds)
+    found += unlocked_set
+    hooks.check(world, allowed)
     bytecode.check(world)
     if picture is not None:
         rootfs.check(world, picture, build, debs)
@@ -118,7 +103,24 @@ def compare(
     )
 
 
-_MOST_DISAGREEMENTS = 20
+def _others(world: World, split: Split, seeds: Seeds) -> tuple[list[tuple[str, str, str]], frozenset[str]]:
+    """Report what is installed and not locked so: name, version, content digest of each; and who may bring hooks."""
+    found: list[tuple[str, str, str]] = []
+    allowed = set() if split.project is None else {split.project.name}
+    for pairing in split.other:
+        digest = contents.found_digest(world, pairing.installed, pairing.wheel.name)
+        found.append((pairing.package.name, pairing.installed.version, digest))
+        packages.claim(world, pairing.installed)
+    for path in world.inventory.anchored:
+        world.own(path, BASE)
+    for item in split.extra:
+        # The base image's own is vouched for by its layers, file by file.
+        if f"{item.folder}/RECORD" in world.inventory.anchored or _is_seed(world, item, seeds):
+            allowed.add(item.name)
+            continue
+        found.append((item.name, item.version, contents.found_digest(world, item, unlocked(item))))
+        _report_extra(world, item, seeds)
+    return found, frozenset(allowed)
 
 
 def with_findings(
