@@ -136,7 +136,10 @@ CODES = (
         severity=ERROR,
         asks=UNTRUSTED,
         title="Anyone on the machine may change a file or folder",
-        meaning="Its permissions let every user write. What is verified now can be another thing the next moment.",
+        meaning=(
+            "Its permissions let every user write. What is verified now can be another thing the next moment. In an image"
+            " this is looked at wherever code is loaded from."
+        ),
         action="`chmod -R o-w` on the environment, and a umask such as 022 or 027 where environments are made.",
     ),
     Code(
@@ -145,7 +148,10 @@ CODES = (
         severity=ERROR,
         asks=UNTRUSTED,
         title="A file runs with its owner's or group's rights",
-        meaning="The setuid or setgid bit is set. Neither wheels nor installers set it.",
+        meaning=(
+            "The setuid or setgid bit is set. Neither wheels nor installers set it. In an image every file above the base"
+            " is looked at."
+        ),
         action=WHO + " " + RESTORE,
     ),
     Code(
@@ -162,11 +168,12 @@ CODES = (
         name="mount",
         severity=WARNING,
         asks=UNTRUSTED,
-        title="Another file system is mounted inside of the environment",
+        title="Another file system is mounted over what was verified",
         meaning=(
-            "What was verified is what is mounted now. In another container or after a restart another thing may"
-            " be there."
+            "It is mounted inside of the environment, or, in a container, over any place from which code is loaded. In"
+            " another container or after a restart another thing may be there. In a container this is an error; only"
+            " what NVIDIA's container toolkit mounts, and a mounted working folder, are warnings."
         ),
-        action="Mount data outside of the environment.",
+        action="Mount data outside of the environment, and of the places of programs and libraries.",
     ),
 )
