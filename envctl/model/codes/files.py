@@ -137,8 +137,8 @@ CODES = (
         asks=UNTRUSTED,
         title="Anyone on the machine may change a file or folder",
         meaning=(
-            "Its permissions let every user write. What is verified now can be another thing the next moment. In an image"
-            " this is looked at wherever code is loaded from."
+            "Its permissions let every user write. What is verified now can be another thing the next moment. In an"
+            " image this is looked at wherever code is loaded from."
         ),
         action="`chmod -R o-w` on the environment, and a umask such as 022 or 027 where environments are made.",
     ),
@@ -149,8 +149,8 @@ CODES = (
         asks=UNTRUSTED,
         title="A file runs with its owner's or group's rights",
         meaning=(
-            "The setuid or setgid bit is set. Neither wheels nor installers set it. In an image every file above the base"
-            " is looked at."
+            "The setuid or setgid bit is set. Neither wheels nor installers set it. In an image every file above the"
+            " base is looked at."
         ),
         action=WHO + " " + RESTORE,
     ),
