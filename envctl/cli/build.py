@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  envctl build demo:cpu                                  an image named demo-cpu
-  envctl build demo:cpu -t registry.example/demo:1 --push
-  envctl build demo:cpu --from wheelhouse                offline, after `envctl fetch`"""
+  envctl build demo:cpu                     an image named demo-cpu
+  envctl build demo:cpu -t registry.example/team/demo:1 --push
+  envctl build demo:cpu --from wheelhouse   offline, after `envctl fetch`"""
 )
 @click.argument("target", shell_complete=complete.targets)
 @click.argument("arguments", metavar="[-- ENGINE-ARGS]...", nargs=-1, type=click.UNPROCESSED)

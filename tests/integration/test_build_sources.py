@@ -32,6 +32,7 @@ base = "{base}"
 
 def everything(engine, image, base, tmp_path):
     """All bytes of an image but those of its base: archive, configuration, history, and each layer unpacked."""
+    engine.run("pull", "--quiet", base)  # what a build used is not thereby an image of the engine
     known = json.loads(engine.run("image", "inspect", base).stdout)[0]["RootFS"]["Layers"]
     archive = tmp_path / "image.tar"
     engine.run("save", "--output", archive, image)

@@ -25,6 +25,7 @@ _EXAMPLE = re.compile(r"^  (envctl .*?)(?: {2,}(.*))?$")
 _LOCKED = ("envctl lock",)
 _SYNCED = (*_LOCKED, "envctl sync demo:cpu")
 _BEFORE = {
+    "build": (*_LOCKED, "envctl fetch demo:cpu wheelhouse"),
     "dockerfile": _LOCKED,
     "fetch": _LOCKED,
     "sync": (*_LOCKED, "envctl fetch demo:cpu wheelhouse --no-image"),
@@ -44,7 +45,7 @@ WORKDIR /app
 CMD ["python", "--version"]\\nLABEL envctl.lockfile.digest=%s\\n' "$BASE" "$digest" |
 docker buildx build --quiet --provenance=false --load --tag "$NAME" --file - profiles
 """
-_BASE = ("fetch",)  # commands that need a base image, and so one that is at hand
+_BASE = ("build", "fetch")  # commands that need a base image, and so one that is at hand
 _STATUS = {"envctl diff demo:cpu demo:cuda": 1}
 
 
@@ -91,6 +92,7 @@ def test_examples_work_as_they_stand(name, reader, request):
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     for example in _help(name).examples:
         reader.follow(Command(example, _STATUS.get(example, 0), 0), f"envctl {name} --help")
+    reader.tidy()
 
 
 @EVERY

@@ -99,6 +99,7 @@ class Reader:
         """An engine; the official Python image is then the stand-in that its registry has."""
         self.engine = engine
         self.env |= engine.settings
+        self.env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{engine.settings['PATH']}"
 
     def tidy(self) -> None:
         """Remove the images that were built."""
