@@ -23,6 +23,7 @@ from envctl.model.inventory import Bytecode, Inventory
 from envctl.oci.contents import Contents, Wanted, read_image, read_saved
 from envctl.oci.engine import Engine, EngineContainer
 from envctl.oci.layers import Layer, Pack, read_layer
+from envctl.oci.store import StoredImage
 from envctl.oci.streams import stream_of
 from envctl.oci.tar import Malformed
 from envctl.oci.tree import Tree, merge
@@ -48,7 +49,7 @@ def taken(
         stack.callback(pack.close)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="envctl-")))
         wanted = Wanted(keep=keeps, packs=packs, pack=pack)
-        contents = _contents(opened, wanted)
+        contents = _contents(opened, wanted, base[0])
         tree = _merged(contents.layers, opened.name)
         known, unknown = base
         below: Tree | None = None
@@ -119,9 +120,11 @@ def _pair(pack: Pack, pyc: tuple[int, int], source: tuple[int, int], path: str, 
     return Pair(pack.read(*pyc), pack.read(*source), path, level)
 
 
-def _contents(opened: Opened, wanted: Wanted) -> Contents:
+def _contents(opened: Opened, wanted: Wanted, base: Base | None) -> Contents:
     if opened.source is not None:
-        return read_image(opened.source, wanted)
+        # An engine unpacked what lies in its store, each layer against its diff-id: only the base's are computed anew.
+        stored = isinstance(opened.source, StoredImage) and base is not None
+        return read_image(opened.source, wanted, exact=len(base.diff_ids) if stored and base is not None else None)
     if opened.engine is None or opened.held is None:
         raise ValueError("an image without a source")
     saved = opened.held

@@ -35,14 +35,14 @@ class Layer(msgspec.Struct, kw_only=True):
     """What one layer says.
 
     Attributes:
-        diff_id: sha256 of its tar file, `sha256:<hex>`.
+        diff_id: sha256 of its tar file, `sha256:<hex>`; None where it was not computed.
         entries: path -> entry, in the order of the tar file. A hard link is the entry of the file that it names.
         whiteouts: paths that it takes away from the layers below. `opaque`: folders of which it takes away all.
         texts: contents that were asked for.
         packed: path -> offset and size in the pack.
     """
 
-    diff_id: str
+    diff_id: str | None
     entries: dict[str, Entry]
     whiteouts: tuple[str, ...]
     opaque: tuple[str, ...]
@@ -193,28 +193,33 @@ class _Digest:
             self._sum.update(piece)
 
 
-def read_layer(stream: BinaryIO, *, keep: Keep, pack: Pack | None = None, packs: Keep | None = None) -> Layer:
+def read_layer(
+    stream: BinaryIO, *, keep: Keep, pack: Pack | None = None, packs: Keep | None = None, diff_id: bool = True
+) -> Layer:
     """Read one layer to its end.
 
     Args:
         keep: which contents are asked for. `packs`: which go to the pack.
+        diff_id: compute it; False where whoever opened the stream vouches for its bytes in another way.
 
     Raises:
         Malformed: it is damaged, or written in a way that readers understand differently.
     """
-    digest = _Digest()
+    digest = _Digest() if diff_id else None
     reading = _Reading(keep, pack, packs)
     try:
-        pieces = digest.through(decompressed(stream))
+        pieces = decompressed(stream)
+        if digest is not None:
+            pieces = digest.through(pieces)
         tar = TarStream(pieces)
         for member in tar:
             reading.take(tar, member)
         for _ in pieces:
             """What follows the end counts for the digest."""
     finally:
-        hexadecimal = digest.finish()
+        computed = None if digest is None else f"sha256:{digest.finish()}"
     return Layer(
-        diff_id=f"sha256:{hexadecimal}",
+        diff_id=computed,
         entries=reading.entries,
         whiteouts=tuple(reading.whiteouts),
         opaque=tuple(reading.opaque),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -9,7 +10,9 @@ from typing import BinaryIO
 from envctl.errors import InvalidFile
 from envctl.oci import media
 from envctl.oci.media import Descriptor, ImageConfig, ImageIndex, ImageManifest
+from envctl.oci.streams import checked_chunks, stream_of
 
+_PIECE = 2**20
 # Below the engine's data folder, where it runs a containerd of its own; else that of the system.
 _STORES = ("containerd/daemon/io.containerd.content.v1.content", "/var/lib/containerd/io.containerd.content.v1.content")
 
@@ -42,10 +45,19 @@ class StoredImage:
         return config
 
     def open(self, layer: Descriptor, *, checked: bool = True) -> BinaryIO:
-        """A layer's bytes. The digest is never checked here: `read_image` computes the diff-id."""
-        if checked:
-            raise ValueError("only readers that compute the diff-id may read this store")
-        return open(self._blobs / layer.digest.partition(":")[2], "rb", buffering=0)  # noqa: PTH123  # unbuffered
+        """A layer's bytes; see `ImageSource.open`."""
+
+        def failure(what: str, found: str, expected: str) -> InvalidFile:
+            return InvalidFile(
+                f"a layer in the engine's store {what}", file=self.reference, found=found, expected=expected
+            )
+
+        return stream_of(checked_chunks(self._pieces(layer), layer, failure, digest=checked))
+
+    def _pieces(self, layer: Descriptor) -> Iterator[bytes]:
+        with (self._blobs / layer.digest.partition(":")[2]).open("rb") as file:
+            while piece := file.read(_PIECE):
+                yield piece
 
     def complete(self) -> bool:
         """Whether all of it is there: engines let go of what they have unpacked, when asked to."""
