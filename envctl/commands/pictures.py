@@ -53,16 +53,14 @@ def taken(
         tree = _merged(contents.layers, opened.name)
         known, unknown = base
         below: Tree | None = None
-        if known is not None and contents.config.diff_ids[: len(known.diff_ids)] == known.diff_ids:
+        if known is not None and known.carries(contents.config.diff_ids):
             below = merge(contents.layers[: len(known.diff_ids)])
         settings = settings_of(contents.config)
-        added: frozenset[str] = frozenset()
         mounts: tuple[str, ...] = ()
         processes: Mapping[int, Mapping[str, str]] | None = {}
         container, engine = opened.container, opened.engine
         if container is not None and engine is not None:
-            image, tree = tree, _exported(engine, container, wanted)
-            added = frozenset(path for path, entry in tree.entries.items() if image.entries.get(path) != entry)
+            tree = _exported(engine, container, wanted)
             settings = _started(container, settings)
             mounts = mounts_of(container)
             processes = variables_of(engine, container)
@@ -70,7 +68,6 @@ def taken(
             entries=tree.entries,
             below={} if below is None else below.entries,
             texts=tree.texts,
-            added=added,
             build=build or {},
         )
         environment = rooted.locate(tree, settings, place.prefix)

@@ -35,6 +35,10 @@ class Base(msgspec.Struct, frozen=True, kw_only=True):
     diff_ids: tuple[str, ...]
     settings: Settings | None = None
 
+    def carries(self, diff_ids: tuple[str, ...]) -> bool:
+        """Whether an image of these layers stands on it."""
+        return diff_ids[: len(self.diff_ids)] == self.diff_ids
+
 
 class Root(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file system of an image or container.
@@ -46,13 +50,11 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
         texts: contents of the few files whose content decides.
         build: files of the pinned standalone build of Python, by path below its folder: sha256, or a link's target;
             empty where none is pinned, or its archive was not at hand.
-        added: paths that a container wrote, replaced or mounted, which its image does not have so.
     """
 
     entries: Mapping[str, Entry]
     below: Mapping[str, Entry]
     texts: Mapping[str, bytes]
-    added: frozenset[str] = frozenset()
     build: Mapping[str, str] = {}
 
     def anchored(self, path: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import BinaryIO
 
 import msgspec
@@ -17,6 +17,7 @@ from envctl.oci import media
 from envctl.oci.interface import ImageSource
 from envctl.oci.layers import COMPRESSED, Keep, Layer, Pack, read_layer
 from envctl.oci.media import ImageConfig, ImageManifest
+from envctl.oci.streams import stream_of
 from envctl.oci.tar import BLOCK, Malformed, Member, TarStream
 
 _MOST_DOCUMENTS = 10_000
@@ -131,32 +132,30 @@ def read_saved(pieces: Iterable[bytes], name: str, wanted: Wanted, *, digest: st
 class _Saved:
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
-        self._documents: dict[str, bytes] = {}  # by path, and by digest
-        self._layers: dict[str, Layer] = {}  # by path, and by diff-id
+        # By digest and by diff-id, computed here: what the archive calls them is nobody's word.
+        self._documents: dict[str, bytes] = {}
+        self._layers: dict[str, Layer] = {}
 
     def take(self, pieces: Iterable[bytes]) -> None:
         tar = TarStream(pieces)
-        links: dict[str, str] = {}
         for member in tar:
-            if member.kind in ("link", "hardlink"):
-                links[member.path] = os.path.normpath(os.path.join(os.path.dirname(member.path), member.target))  # noqa: PTH118, PTH120
-            elif member.kind == "file" and member.size:
+            if member.kind == "file" and member.size:
                 self._member(tar, member)
-        for path, target in links.items():
-            if target in self._layers:
-                self._layers[path] = self._layers[target]
 
     def _member(self, tar: TarStream, member: Member) -> None:
-        content = _Content(tar.pieces(member))
-        start = content.peek()
-        if not _is_layer(start):
+        pieces, start = tar.pieces(member), b""
+        while len(start) < BLOCK and (piece := next(pieces, None)) is not None:
+            start += piece
+        content = chain((start,), map(bytes, pieces))
+        if not _is_layer(start[:BLOCK]):
             if member.size > media.CONFIG_LIMIT or len(self._documents) > _MOST_DOCUMENTS:
                 raise Malformed("a document in the archive is too large", found=ascii(member.path)[:120])
-            data = content.read()
-            self._documents[member.path] = self._documents[media.digest_of(data)] = data
+            data = b"".join(content)
+            self._documents[media.digest_of(data)] = data
             return
-        layer = self._wanted.read(io.BufferedReader(content, 2**20))
-        self._layers[member.path] = self._layers[layer.diff_id or ""] = layer
+        with stream_of(content) as stream:
+            layer = self._wanted.read(stream)
+        self._layers[layer.diff_id or ""] = layer
 
     def image(self, name: str, digest: str, platform: str) -> Contents:
         """The image of a manifest's, an index's or a configuration's digest."""
@@ -198,31 +197,3 @@ def _is_manifest(data: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and found.get("schemaVersion") == 2 and "rootfs" not in found
-
-
-class _Content(io.RawIOBase):
-    """A member's content as a file."""
-
-    def __init__(self, pieces: Iterator[memoryview]) -> None:
-        self._pieces = pieces
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def peek(self) -> bytes:
-        """How it begins."""
-        start = b""
-        while len(start) < BLOCK and (piece := next(self._pieces, None)) is not None:
-            start += piece
-        self._rest = memoryview(start)
-        return start[:BLOCK]
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer)  # type: ignore[arg-type]
-        if not len(self._rest):
-            self._rest = next(self._pieces, memoryview(b""))
-        size = min(len(view), len(self._rest))
-        view[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size

@@ -5,7 +5,6 @@ Source: OCI image specification 1.1, layer.md; in what it leaves open, container
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -210,9 +209,3 @@ def merge(layers: Sequence[Layer]) -> Tree:
         except Malformed as error:
             raise Malformed(f"layer {number + 1} of {len(layers)}: {error.what}", found=error.found) from error
     return merging.tree
-
-
-def real_path(tree: Tree, path: str) -> str | None:
-    """Absolute form of `Tree.resolve`."""
-    place = tree.resolve(path)
-    return None if place is None else posixpath.join("/", place)

@@ -8,7 +8,7 @@ from envctl.verify.world import World
 
 def stands_on(picture: Picture) -> bool:
     """Whether the image's lowest layers are the base's."""
-    return picture.base is not None and picture.diff_ids[: len(picture.base.diff_ids)] == picture.base.diff_ids
+    return picture.base is not None and picture.base.carries(picture.diff_ids)
 
 
 def check(world: World, picture: Picture) -> None:
