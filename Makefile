@@ -5,7 +5,7 @@ BIN := $(BUILD)/venv/bin
 STAMP := $(BUILD)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo engine engine-down test coverage check format golden pictures bench clean
+.PHONY: help setup demo engine engine-down test campaign coverage check format golden pictures bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ engine-down: ## stop it; what was downloaded and made stays
 
 test: $(STAMP) ## all tests; starts an engine where none runs
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+campaign: $(STAMP) ## the long tests: attacks, honest environments and random wheels, at full size
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m campaign
 
 coverage: $(STAMP) ## all tests, and the share of branches that they reach (at least 90 %)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov=envctl --cov-branch --cov-report=term:skip-covered --cov-fail-under=90
