@@ -9,15 +9,18 @@ from pathlib import Path
 
 import msgspec
 
-from envctl.commands.image_parts import held_base
+from envctl.commands.image_parts import base_reference, held_base
 from envctl.errors import EnvctlError, IndexFailed, ToolFailed, UsageError
 from envctl.inventory.inside import Pair, recompile_inside
 from envctl.model.image import Base, Settings
 from envctl.model.inventory import Bytecode
 from envctl.model.lockfile import Lockfile
 from envctl.oci.cache import DocumentCache
+from envctl.oci.contents import NOTHING, read_image, read_saved
 from envctl.oci.engine import Engine, EngineContainer, EngineImage
 from envctl.oci.interface import ImageSource
+from envctl.oci.layers import Layer
+from envctl.oci.layout import Layout
 from envctl.oci.media import ImageConfig
 from envctl.oci.reference import Reference
 from envctl.oci.registry import Registry
@@ -148,8 +151,6 @@ class Sources:
         return msgspec.structs.replace(opened, container=container)
 
     def _archive(self, name: str, platforms: tuple[str, ...]) -> Opened:
-        from envctl.oci.layout import Layout
-
         path, image = _file_and_name(self._project, name)
         layout = self._stack.enter_context(Layout(path, name))
         for platform in platforms:
@@ -206,6 +207,23 @@ class Sources:
         if pin.diff_ids:
             return Base(digest=digest, diff_ids=pin.diff_ids), ""
         return None, why
+
+    def base_layers(self, lockfile: Lockfile, platform: str) -> tuple[Layer, ...] | None:
+        """The layers of the pinned base, each with its diff-id: of the fetched folder, or of the engine; else None."""
+        reference = base_reference(lockfile, platform)
+        if reference is None:
+            return None
+        with contextlib.suppress(EnvctlError):  # a damaged one counts as none
+            carried = None if self._fetched is None else held_base(lockfile, platform, self._fetched)
+            if carried is not None:
+                with Layout(carried.place, reference.familiar()) as layout:
+                    return read_image(layout.image(None), NOTHING).layers
+            name = reference.familiar()
+            held = self.engine().image(name)
+            if held is not None:
+                pieces = self.engine().save(held.id)
+                return read_saved(pieces, name, NOTHING, digest=held.id, platform=platform).layers
+        return None
 
 
 def _file_and_name(project: Path, name: str) -> tuple[Path, str | None]:

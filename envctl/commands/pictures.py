@@ -11,8 +11,9 @@ from pathlib import Path
 
 import msgspec
 
-from envctl.commands.image_sources import Compile, Opened, Place, settings_from, settings_of
-from envctl.errors import InvalidFile, ToolFailed, UsageError
+from envctl.commands.image_files import BaseLayers, files_of
+from envctl.commands.image_sources import Compile, Opened, Place, settings_from
+from envctl.errors import ToolFailed, UsageError
 from envctl.inventory import probed, rooted
 from envctl.inventory.bytecode import level_of, source_of
 from envctl.inventory.inside import Pair
@@ -20,13 +21,10 @@ from envctl.inventory.kept import keeps, packs
 from envctl.inventory.processes import USUAL, mounts_of, variables_of
 from envctl.model.image import STANDALONE, Base, Environment, Picture, Root, Settings
 from envctl.model.inventory import Bytecode, Inventory
-from envctl.oci.contents import Contents, Wanted, read_image, read_saved
-from envctl.oci.engine import Engine, EngineContainer
-from envctl.oci.layers import Layer, Pack, read_layer
-from envctl.oci.store import StoredImage
-from envctl.oci.streams import stream_of
-from envctl.oci.tar import Malformed
-from envctl.oci.tree import Tree, merge
+from envctl.oci.contents import Wanted
+from envctl.oci.engine import EngineContainer
+from envctl.oci.layers import Pack
+from envctl.oci.tree import Tree
 
 
 @contextlib.contextmanager
@@ -35,12 +33,14 @@ def taken(
     place: Place,
     base: tuple[Base | None, str],
     *,
+    base_layers: BaseLayers = lambda: None,
     compiler: Compile | None = None,
     build: Mapping[str, str] | None = None,
 ) -> Iterator[Picture]:
     """Read all of it; nothing of it is run. What the picture's inventory names on disk is gone afterwards.
 
     Args:
+        base_layers: reads the pinned base's own layers.
         compiler: compares bytecode for which this machine has no interpreter; None where there is none.
         build: files of the pinned standalone build of Python; None where none is pinned, or it is not at hand.
     """
@@ -49,21 +49,14 @@ def taken(
         stack.callback(pack.close)
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="envctl-")))
         wanted = Wanted(keep=keeps, packs=packs, pack=pack)
-        contents = _contents(opened, wanted, base[0])
-        tree = _merged(contents.layers, opened.name)
-        known, unknown = base
-        below: Tree | None = None
-        if known is not None and known.carries(contents.config.diff_ids):
-            below = merge(contents.layers[: len(known.diff_ids)])
-        settings = settings_of(contents.config)
+        read = files_of(opened, base[0], wanted, base_layers)
+        tree, below, settings = read.tree, read.below, read.settings
         mounts: tuple[str, ...] = ()
         processes: Mapping[int, Mapping[str, str]] | None = {}
-        container, engine = opened.container, opened.engine
-        if container is not None and engine is not None:
-            tree = _exported(engine, container, wanted)
-            settings = _started(container, settings)
-            mounts = mounts_of(container)
-            processes = variables_of(engine, container)
+        if opened.container is not None and opened.engine is not None:
+            settings = _started(opened.container, settings)
+            mounts = mounts_of(opened.container)
+            processes = variables_of(opened.engine, opened.container)
         root = Root(
             entries=tree.entries,
             below={} if below is None else below.entries,
@@ -78,11 +71,11 @@ def taken(
             inventory, bytecode = _recompiled(inventory, bytecode, tree, pack, compiler)
         yield Picture(
             platform=opened.platform,
-            digest=contents.digest or contents.config_digest,
+            digest=read.digest,
             settings=settings,
-            diff_ids=contents.config.diff_ids,
-            base=known,
-            base_unknown=unknown,
+            diff_ids=read.diff_ids,
+            base=base[0],
+            base_unknown=base[1],
             root=root,
             environment=environment,
             others=_others(root, tree, below, environment),
@@ -115,35 +108,6 @@ def _recompiled(
 
 def _pair(pack: Pack, pyc: tuple[int, int], source: tuple[int, int], path: str, level: int) -> Pair:
     return Pair(pack.read(*pyc), pack.read(*source), path, level)
-
-
-def _contents(opened: Opened, wanted: Wanted, base: Base | None) -> Contents:
-    if opened.source is not None:
-        # An engine unpacked what lies in its store, each layer against its diff-id: only the base's are computed anew.
-        stored = isinstance(opened.source, StoredImage) and base is not None
-        return read_image(opened.source, wanted, exact=len(base.diff_ids) if stored and base is not None else None)
-    if opened.engine is None or opened.held is None:
-        raise ValueError("an image without a source")
-    saved = opened.held
-    pieces = opened.engine.save(saved.id)
-    return read_saved(pieces, opened.name, wanted, digest=saved.id, platform=opened.platform)
-
-
-def _exported(engine: Engine, container: EngineContainer, wanted: Wanted) -> Tree:
-    """The container's files as they are now: what its image has, and what was written over it."""
-    try:
-        with stream_of(engine.export(container.id)) as stream:
-            layer = read_layer(stream, keep=wanted.keep, pack=wanted.pack, packs=wanted.packs)
-    except Malformed as error:
-        raise InvalidFile(error.what, file=container.name, found=error.found) from error
-    return _merged((layer,), container.name)
-
-
-def _merged(layers: tuple[Layer, ...], name: str) -> Tree:
-    try:
-        return merge(layers)
-    except Malformed as error:
-        raise InvalidFile(error.what, file=name, found=error.found) from error
 
 
 def _others(root: Root, tree: Tree, below: Tree | None, environment: Environment | None) -> tuple[str, ...]:

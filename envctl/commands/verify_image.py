@@ -71,7 +71,14 @@ def verify_image(
         reading = (
             told(opened, place, base)
             if reader == "inside"
-            else taken(opened, place, base, compiler=compiler, build=build)
+            else taken(
+                opened,
+                place,
+                base,
+                base_layers=lambda: sources.base_layers(lockfile, str(platform)),
+                compiler=compiler,
+                build=build,
+            )
         )
         with reading as picture:
             step("comparing")

@@ -31,9 +31,13 @@ class Wanted(msgspec.Struct, frozen=True):
     packs: Keep | None = None
     pack: Pack | None = None
 
-    def read(self, stream: BinaryIO, *, diff_id: bool = True) -> Layer:
-        """Read one layer."""
-        return read_layer(stream, keep=self.keep, pack=self.pack, packs=self.packs, diff_id=diff_id)
+    def read(self, stream: BinaryIO, *, diff_id: bool = True, whole: bool = False) -> Layer:
+        """Read one layer; see `read_layer`."""
+        return read_layer(stream, keep=self.keep, pack=self.pack, packs=self.packs, diff_id=diff_id, whole=whole)
+
+
+NOTHING = Wanted(keep=lambda _path, _size: False)
+"""Entries alone."""
 
 
 class Contents(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,28 +60,8 @@ def read_image(source: ImageSource, wanted: Wanted, *, exact: int | None = None)
     Raises:
         InvalidFile, IndexFailed: a layer cannot be had, is damaged, or is not what the configuration says.
     """
-    numbered = sorted(enumerate(source.layers), key=lambda item: -item[1].size)
-
-    def read(number: int) -> Layer:
-        by_content = exact is None or number < exact
-        with source.open(source.layers[number], checked=not by_content) as stream:
-            try:
-                return wanted.read(stream, diff_id=by_content)
-            except Malformed as error:
-                raise InvalidFile(
-                    f"layer {number + 1} of {len(numbered)}: {error.what}",
-                    file=source.reference,
-                    found=error.found,
-                    hint=error.hint,
-                ) from error
-
-    with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 2)), "envctl-layer") as threads:
-        reading = {number: threads.submit(read, number) for number, _ in numbered}
-        try:
-            layers = tuple(reading[number].result() for number in range(len(reading)))
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
+    count = len(source.layers)
+    layers = _read_lowest(source, wanted, count, exact=count if exact is None else exact)
     check_diff_ids(source.reference, source.config, layers)
     return Contents(
         name=source.reference,
@@ -86,6 +70,36 @@ def read_image(source: ImageSource, wanted: Wanted, *, exact: int | None = None)
         digest=source.digest,
         layers=layers,
     )
+
+
+def read_lowest(source: ImageSource, wanted: Wanted, count: int) -> tuple[Layer, ...]:
+    """The lowest layers, each with its diff-id. Raises as `read_image` does; nothing is compared."""
+    return _read_lowest(source, wanted, min(count, len(source.layers)), exact=count)
+
+
+def _read_lowest(source: ImageSource, wanted: Wanted, count: int, *, exact: int) -> tuple[Layer, ...]:
+    largest_first = sorted(range(count), key=lambda number: -source.layers[number].size)
+
+    def read(number: int) -> Layer:
+        by_content = number < exact
+        with source.open(source.layers[number], checked=not by_content) as stream:
+            try:
+                return wanted.read(stream, diff_id=by_content)
+            except Malformed as error:
+                raise InvalidFile(
+                    f"layer {number + 1} of {len(source.layers)}: {error.what}",
+                    file=source.reference,
+                    found=error.found,
+                    hint=error.hint,
+                ) from error
+
+    with ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 2)), "envctl-layer") as threads:
+        reading = {number: threads.submit(read, number) for number in largest_first}
+        try:
+            return tuple(reading[number].result() for number in range(count))
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def check_diff_ids(name: str, config: ImageConfig, layers: tuple[Layer, ...]) -> None:

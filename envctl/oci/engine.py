@@ -11,11 +11,13 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 
 from envctl.errors import ToolFailed
 from envctl.oci.address import SECONDS, address, knock, tls
+from envctl.oci.local import download
 
 T = TypeVar("T")
 
@@ -197,7 +199,11 @@ class Engine:
 
     def save(self, reference: str) -> Iterator[bytes]:
         """The image as `docker save` writes it: a tar file, in pieces."""
-        yield from self._stream("save the image", lambda: self._api.get_image(reference, chunk_size=_CHUNK))
+        yield from self._stream(
+            "save the image",
+            f"images/{quote(reference, safe='')}/get",
+            lambda: self._api.get_image(reference, chunk_size=_CHUNK),
+        )
 
     def container(self, name: str) -> EngineContainer | None:
         """The container of that name or id; None where there is none."""
@@ -231,7 +237,23 @@ class Engine:
 
     def export(self, container: str) -> Iterator[bytes]:
         """The container's files as `docker export` writes them: one tar file of all layers and what it wrote."""
-        yield from self._stream("export the container", lambda: self._api.export(container, chunk_size=_CHUNK))
+        yield from self._stream(
+            "export the container",
+            f"containers/{quote(container, safe='')}/export",
+            lambda: self._api.export(container, chunk_size=_CHUNK),
+        )
+
+    @contextlib.contextmanager
+    def unstarted(self, image: str) -> Iterator[str]:
+        """The id of a container of an image that is never started: its files can be exported. It is gone afterwards."""
+        made = self._ask(
+            "make a container",
+            lambda: self._api.create_container(image, ["-"], entrypoint=["-"], network_disabled=True),
+        )
+        try:
+            yield made["Id"]
+        finally:
+            self.remove(made["Id"])
 
     def processes(self, container: str) -> tuple[int, ...]:
         """Process ids, on the engine's machine, of all that runs in a container."""
@@ -308,8 +330,10 @@ class Engine:
                 return None
             raise
 
-    def _stream(self, what: str, asking: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
-        chunks = self._ask(what, asking)
+    def _stream(self, what: str, target: str, asking: Callable[[], Iterator[bytes]]) -> Iterator[bytes]:
+        """What the engine sends: by its local socket where it has one, else as the SDK asks for it."""
+        local = self._local()
+        chunks = self._ask(what, asking) if local is None else self._downloaded(local, target)
         try:
             while True:
                 chunk = self._ask(what, lambda: next(chunks, None))
@@ -319,6 +343,13 @@ class Engine:
         finally:
             with contextlib.suppress(AttributeError):
                 chunks.close()  # type: ignore[attr-defined]
+
+    def _local(self) -> str | None:
+        """The path of its socket, where it is on this machine."""
+        return self.address.removeprefix("unix://") if self.address.startswith("unix://") else None
+
+    def _downloaded(self, local: str, target: str) -> Iterator[bytes]:
+        return download(local, f"/v{self._api.api_version}/{target}", seconds=SECONDS)
 
     def _ask(self, what: str, asking: Callable[[], T]) -> T:
         import requests

@@ -194,13 +194,20 @@ class _Digest:
 
 
 def read_layer(
-    stream: BinaryIO, *, keep: Keep, pack: Pack | None = None, packs: Keep | None = None, diff_id: bool = True
+    stream: BinaryIO,
+    *,
+    keep: Keep,
+    pack: Pack | None = None,
+    packs: Keep | None = None,
+    diff_id: bool = True,
+    whole: bool = False,
 ) -> Layer:
     """Read one layer to its end.
 
     Args:
         keep: which contents are asked for. `packs`: which go to the pack.
         diff_id: compute it; False where whoever opened the stream vouches for its bytes in another way.
+        whole: it must have the mark that ends a tar file; for what no digest vouches for.
 
     Raises:
         Malformed: it is damaged, or written in a way that readers understand differently.
@@ -216,6 +223,8 @@ def read_layer(
             reading.take(tar, member)
         for _ in pieces:
             """What follows the end counts for the digest."""
+        if whole and not tar.ended:
+            raise Malformed("the tar file is cut off", found="no mark of its end")
     finally:
         computed = None if digest is None else f"sha256:{digest.finish()}"
     return Layer(

@@ -51,12 +51,24 @@ class _Stream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def read(self, size: int = -1, /) -> bytes | None:
+        if size < 0 or self._left:
+            return super().read(size)
+        piece = self._next()
+        if len(piece) <= size:
+            return piece  # as it came: no copy
+        self._left = memoryview(piece)
+        return super().read(size)
+
+    def _next(self) -> bytes:
+        while (piece := next(self._chunks, None)) is not None:
+            if piece:
+                return piece
+        return b""
+
     def readinto(self, buffer: WriteableBuffer) -> int:
-        while not self._left:
-            piece = next(self._chunks, None)
-            if piece is None:
-                return 0
-            self._left = memoryview(piece)
+        if not self._left:
+            self._left = memoryview(self._next())
         target = memoryview(buffer).cast("B")
         size = min(len(target), len(self._left))
         target[:size] = self._left[:size]

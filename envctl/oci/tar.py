@@ -55,13 +55,17 @@ class Member(msgspec.Struct, gc=False):
 
 
 class TarStream:
-    """Reads the pieces of a tar file. After each member its content is read with `content` or `pieces`, or skipped."""
+    """Reads the pieces of a tar file. After each member its content is read with `content` or `pieces`, or skipped.
+
+    `ended` says afterwards whether the file had the mark that ends one: without it, its writer may have stopped early.
+    """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
         self._piece = memoryview(b"")
         self._at = 0
         self._left = 0  # of the member's content and padding
+        self.ended = False
 
     def __iter__(self) -> Iterator[Member]:
         """Every member, to the end of the file.
@@ -75,6 +79,7 @@ class TarStream:
             self._left = 0
             block = self._take(BLOCK, end=True)
             if block is None or block == _ZERO:
+                self.ended = block is not None
                 self._drain()
                 return
             size, kind = self._header(block)
