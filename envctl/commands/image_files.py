@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 
@@ -18,8 +20,9 @@ from envctl.oci.streams import stream_of
 from envctl.oci.tar import Malformed
 from envctl.oci.tree import Tree, merge
 
-BaseLayers = Callable[[], tuple[Layer, ...] | None]
-"""Reads the layers of the pinned base where they are at hand, each of its diff-id; None where they are not."""
+Layers = tuple[Layer, ...]
+BaseLayers = Callable[[], Callable[[], Layers] | None]
+"""Finds what reads the layers of the pinned base, each with its diff-id; None where they are not at hand."""
 
 
 class Files(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,38 +59,40 @@ def files_of(opened: Opened, base: Base | None, wanted: Wanted, base_layers: Bas
     engine, held = opened.engine, opened.held
     if engine is None or held is None:
         raise ValueError("an image without a source")
-    layers = _below(opened, held, base, base_layers)
+    below = _below(opened, held, base, base_layers)
     with contextlib.ExitStack() as stack:
         container = None if opened.container is None else opened.container.id
-        if container is None and layers is not None:
+        if container is None and below is not None:
             with contextlib.suppress(ToolFailed):  # some let us look, and not make anything
                 container = stack.enter_context(engine.unstarted(held.id))
         if container is None:
             return _layered(_saved(engine, held, opened, wanted), base)
-        if layers is None and base is not None:
-            layers = _saved(engine, held, opened, NOTHING).layers[: len(base.diff_ids)]
-        tree = _export(engine, container, opened.name, wanted)
+        with ThreadPoolExecutor(1, "envctl-base") as beside:
+            reading = beside.submit(below or (lambda: _saved(engine, held, opened, NOTHING).layers))
+            tree = _export(engine, container, opened.name, wanted)
+            layers = reading.result()
+    count = 0 if base is None or not base.carries(held.diff_ids) else len(base.diff_ids)
+    if base is not None and count and tuple(layer.diff_id for layer in layers[:count]) != base.diff_ids:
+        raise InvalidFile("the engine's layers of the base image are not what it calls them", file=base.digest)
     source = opened.source
     return Files(
         tree=tree,
-        below=_merged(layers, opened.name) if layers else None,
+        below=_merged(layers[:count], opened.name) if count else None,
         settings=settings_from(held.config) if source is None else settings_of(source.config),
         diff_ids=held.diff_ids if source is None else source.config.diff_ids,
         digest=held.id if source is None else source.digest or source.config_digest,
     )
 
 
-def _below(opened: Opened, held: EngineImage, base: Base | None, base_layers: BaseLayers) -> tuple[Layer, ...] | None:
-    """The base's layers, none where the image does not stand on them; None where they are not at hand."""
+def _below(
+    opened: Opened, held: EngineImage, base: Base | None, base_layers: BaseLayers
+) -> Callable[[], Layers] | None:
+    """What reads the base's layers, none where the image does not stand on them; None where they are not at hand."""
     if base is None or not base.carries(held.diff_ids):
-        return ()
+        return tuple
     if opened.source is not None:
-        layers: tuple[Layer, ...] | None = read_lowest(opened.source, NOTHING, len(base.diff_ids))
-    else:
-        layers = base_layers()
-    if layers is None or tuple(layer.diff_id for layer in layers) != base.diff_ids:
-        return None
-    return layers
+        return partial(read_lowest, opened.source, NOTHING, len(base.diff_ids))
+    return base_layers()
 
 
 def _layered(contents: Contents, base: Base | None) -> Files:

@@ -208,22 +208,36 @@ class Sources:
             return Base(digest=digest, diff_ids=pin.diff_ids), ""
         return None, why
 
-    def base_layers(self, lockfile: Lockfile, platform: str) -> tuple[Layer, ...] | None:
-        """The layers of the pinned base, each with its diff-id: of the fetched folder, or of the engine; else None."""
+    def base_layers(self, lockfile: Lockfile, platform: str) -> Callable[[], tuple[Layer, ...]] | None:
+        """What reads the layers of the pinned base, each with its diff-id: of the fetched folder, or the engine.
+
+        None where it is in neither. What is returned may be called in another thread.
+        """
         reference = base_reference(lockfile, platform)
         if reference is None:
             return None
+        name = reference.familiar()
         with contextlib.suppress(EnvctlError):  # a damaged one counts as none
             carried = None if self._fetched is None else held_base(lockfile, platform, self._fetched)
             if carried is not None:
-                with Layout(carried.place, reference.familiar()) as layout:
-                    return read_image(layout.image(None), NOTHING).layers
-            name = reference.familiar()
-            held = self.engine().image(name)
+                return partial(_layers_in, carried.place, name)
+            engine = self.engine()
+            held = engine.image(name)
+            if held is None and not self._offline:
+                engine.pull(name)  # its layers are there, since the image stands on them: that makes them readable
+                held = engine.image(name)
             if held is not None:
-                pieces = self.engine().save(held.id)
-                return read_saved(pieces, name, NOTHING, digest=held.id, platform=platform).layers
+                return partial(_layers_saved, engine, held.id, name, platform)
         return None
+
+
+def _layers_in(place: Path, name: str) -> tuple[Layer, ...]:
+    with Layout(place, name) as layout:
+        return read_image(layout.image(None), NOTHING).layers
+
+
+def _layers_saved(engine: Engine, digest: str, name: str, platform: str) -> tuple[Layer, ...]:
+    return read_saved(engine.save(digest), name, NOTHING, digest=digest, platform=platform).layers
 
 
 def _file_and_name(project: Path, name: str) -> tuple[Path, str | None]:

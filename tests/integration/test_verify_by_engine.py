@@ -23,9 +23,7 @@ def through_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def evil(victim: Victim) -> str:
     """An image with one deed in the environment, and one in the base's folders."""
-    return victim.derive(
-        "by-engine", f"RUN echo 1 > {SITE}/gamma/extra.py; echo >> /usr/lib/python3.11/this.py"
-    )
+    return victim.derive("by-engine", f"RUN echo 1 > {SITE}/gamma/extra.py; echo >> /usr/lib/python3.11/this.py")
 
 
 FOUND = {("ENV203", "lib/python3.11/site-packages/gamma/extra.py"), ("ENV502", "/usr/lib/python3.11/this.py")}
@@ -58,7 +56,7 @@ def test_the_image_is_exported_and_its_base_saved_and_no_container_is_left(victi
     before, targets = containers(victim), asked(monkeypatch)
     assert found(victim, victim.image) == set()
     assert found(victim, evil) == FOUND
-    assert targets == ["get", "export"] * 2
+    assert sorted(targets) == ["export"] * 2 + ["get"] * 2
     assert containers(victim) == before
 
 
@@ -87,7 +85,7 @@ def test_where_no_container_may_be_made_all_layers_are_saved(victim, evil, monke
     monkeypatch.setattr(docker.APIClient, "create_container", refused)
     targets = asked(monkeypatch)
     assert found(victim, evil) == FOUND
-    assert targets == ["get", "get"]
+    assert targets == ["get"]
 
 
 def test_layers_that_are_not_the_bases_do_not_stand_for_it(victim, evil, monkeypatch):
@@ -95,14 +93,14 @@ def test_layers_that_are_not_the_bases_do_not_stand_for_it(victim, evil, monkeyp
 
     def other(*args: object, **kwargs: object) -> contents.Layer:
         layer = real(*args, **kwargs)  # type: ignore[arg-type]
-        if kwargs["keep"] is contents.NOTHING.keep and layer.diff_id is not None:
+        if kwargs["keep"] is contents.NOTHING.keep:
             layer.diff_id = f"sha256:{'0' * 64}"
         return layer
 
     monkeypatch.setattr(contents, "read_layer", other)
     done = victim.verify("--image", evil)
-    assert done.status == 1, done.err  # the base's layers are not what they are called, so all of the image is read
-    assert {(f["code"], f["path"]) for f in done.json["findings"]} == FOUND
+    assert (done.status, done.out) == (3, "")
+    assert "holds no layer of a digest that the configuration names" in done.err
 
 
 def test_the_sdk_reads_what_has_no_local_socket(victim, evil, monkeypatch):
