@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import images
+from benchmarks import images, sizes
 from benchmarks.stacks import FULL, GIGABYTE, SMALL, project
 from benchmarks.table import Row
 from benchmarks.timing import Command, Figures, compare, environment
@@ -187,6 +187,7 @@ ALL: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "verify": verify,
     "render": render,
     "growth": growth,
+    "sizes": sizes.verify,
     "image-verify": images.verify,
     "image-build": images.build,
 }

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks import sizes
 from benchmarks.table import Row
 from benchmarks.timing import Command, Figures, compare, environment
 
@@ -85,6 +86,10 @@ def verify(work: Path, runs: int) -> Iterator[Row]:
         )
         compare([api], 1)
         yield _row(f"{what}, through the engine's API", compare([api, export], runs), "1.0x")
+    saved = work / "saved.tar"
+    _run(engine, "docker", "save", "-o", str(saved), f"{_TAG}-large")
+    yield from sizes.archive(saved, _envctl(engine, folder, "verify", "bench", "--archive", str(saved)), runs)
+    saved.unlink()
     _run(engine, "docker", "rm", "-f", _TAG)
 
 

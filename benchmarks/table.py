@@ -20,8 +20,8 @@ what to look at. "Nothing cached" starts every tool with an empty cache folder o
 hashes, which take it minutes. PDM 2.29 is missing: it does not start with the libraries that its own requirements
 resolve to today.
 
-Images: one row is above its bar. Through the API `docker save` is read, which takes the engine itself longer than
-`docker export` does.
+Images: what only the engine's API gives is read as `docker export` gives it, from a container that is never started,
+and the base's own layers beside it.
 """
 
 
