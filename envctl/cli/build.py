@@ -8,11 +8,13 @@ import click
 
 from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings, print_json
+from envctl.cli.trusting import trusting
 from envctl.model.finding import Verdict
 
 if TYPE_CHECKING:
     from envctl.commands.build import BuildResult
     from envctl.commands.image_sources import Place
+    from envctl.commands.trust import Trust
     from envctl.model.finding import Report
 
 
@@ -39,6 +41,7 @@ Examples:
     shell_complete=complete.folders,
     help="Take wheels from a fetched folder; implies --offline.",
 )
+@trusting
 @click.option("--no-verify", is_flag=True, help="Do not verify the image.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
 @pass_settings
@@ -54,6 +57,7 @@ def command(
     no_cache: bool,
     offline: bool,
     source: str | None,
+    trust: Trust,
     no_verify: bool,
     form: str,
 ) -> int:
@@ -78,6 +82,7 @@ def command(
         no_cache=no_cache,
         offline=offline,
         source=None if source is None else settings.directory / source,
+        trust=trust,
         arguments=arguments,
     )
 
@@ -89,6 +94,7 @@ def command(
                 place,
                 fetched=options.source,
                 offline=offline or source is not None,
+                trust=trust,
                 step=lambda text: progress(text, 0, 0),
             )
 

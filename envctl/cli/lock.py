@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from envctl.commands.check import CheckResult
     from envctl.commands.lock import LockResult
     from envctl.lockfile.changes import BaseChange, Change
+    from envctl.lockfile.stale import Reason
 
 
 @click.command(
@@ -123,8 +124,14 @@ def _show_check(settings: Settings, result: CheckResult) -> None:
         click.echo(f"  {reason}")
     for note in dict.fromkeys(note for target in result.targets for note in target.notes):
         click.echo(f"  note: {note}")
-    if stale:
-        settings.say(f"hint: `envctl lock {' '.join(target.target for target in stale)}`")
+    old = [one.target for one in stale if not all(_is_signature(reason) for reason in one.reasons)]
+    if old:
+        settings.say(f"hint: `envctl lock {' '.join(old)}`")
+
+
+def _is_signature(reason: Reason) -> bool:
+    """Whether it is a signature alone that is stale: its own line says what to do."""
+    return reason.place.endswith((".sig", ".sigstore.json"))
 
 
 def _show(settings: Settings, result: LockResult) -> None:

@@ -30,6 +30,7 @@ COMMANDS = {
     "build": "Build a target's image from its lockfile, and verify it.",
     "run": "Run a command in the built image, or in the virtual environment.",
     "verify": "Hash what is installed and compare it with the lockfile.",
+    "sign": "Sign lockfiles, with an SSH key or by sigstore.",
     "doctor": "Check this machine against a target: engine, disk, driver, CUDA.",
     "diff": "Compare two lockfiles or targets.",
     "tree": "Show what needs what, or every chain that leads to a package.",

@@ -11,9 +11,11 @@ import click
 
 from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings, print_json
+from envctl.cli.trusting import trusting
 
 if TYPE_CHECKING:
     from envctl.commands.sync import SyncResult
+    from envctl.commands.trust import Trust
 
 _MOST = 20
 _VENV = ".venv"
@@ -50,6 +52,7 @@ Examples:
 @click.option("--offline", is_flag=True, help="No network: only the fetched folder and the cache of wheels.")
 @click.option("--no-project", is_flag=True, help="Leave the project's own package out.")
 @click.option("--compile-bytecode", is_flag=True, help="Compile while installing, not at the first import.")
+@trusting
 @click.option("--dry-run", is_flag=True, help="Show what would change; change nothing.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
 @pass_settings
@@ -62,6 +65,7 @@ def command(
     offline: bool,
     no_project: bool,
     compile_bytecode: bool,
+    trust: Trust,
     dry_run: bool,
     form: str,
 ) -> None:
@@ -85,7 +89,7 @@ def command(
         dry_run=dry_run,
     )
     folder = None if source is None else settings.directory / source
-    lockfile = find(settings.directory, target, folder)
+    lockfile = find(settings.directory, target, folder, trust=trust, warn=settings.say)
     with (
         settings.working("syncing") as progress,
         SystemPorts(source=folder, offline=options.offline, progress=progress) as ports,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings
+from envctl.cli.trusting import trusting
 from envctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from envctl.commands.trust import Trust
 
 
 @click.command(
@@ -49,6 +54,13 @@ Examples:
     help="Who reads an image: envctl, an isolated interpreter inside of it, or both.",
 )
 @click.option("--accept-self", is_flag=True, help="Accept the word of an envctl that runs in what it verifies.")
+@trusting
+@click.option(
+    "--attestation",
+    metavar="FILE",
+    shell_complete=complete.files,
+    help="Write an in-toto statement on this verification there, to be signed.",
+)
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
 @click.option(
     "-o",
@@ -71,6 +83,8 @@ def command(
     strict: bool,
     reader: str,
     accept_self: bool,
+    trust: Trust,
+    attestation: str | None,
     form: str,
     output: str | None,
 ) -> int:
@@ -84,6 +98,8 @@ def command(
     Exit codes: 0 ok; 1 changed, or something that nothing vouches for; 7 nothing wrong was found, but not everything
     could be verified.
     """
+    if attestation is not None and output is not None and Path(attestation) == Path(output):
+        raise UsageError("--attestation and --output name one file", found=output)
     _check(image=image, registry=registry, container=container, archive=archive, accept_self=accept_self, reader=reader)
     folder = None if fetched is None else settings.directory / fetched
     if image or container or archive:
@@ -102,6 +118,7 @@ def command(
                 offline=offline,
                 reader=reader,
                 accept_self=accept_self,
+                trust=trust,
                 step=lambda text: progress(text, 0, 0),
             )
     else:
@@ -115,6 +132,7 @@ def command(
                 fetched=folder,
                 strict=strict,
                 accept_self=accept_self,
+                trust=trust,
                 offline=offline,
                 step=lambda text: progress(text, 0, 0),
             )
@@ -133,6 +151,10 @@ def command(
 
         write_atomically({settings.directory / output: (text + "\n").encode("utf-8", "surrogateescape")})
         settings.say(f"{report.verdict.value}: the report on {report.subject.name} is in {output}")
+    if attestation is not None:
+        from envctl.commands.attest import attest
+
+        attest(report, settings.directory / attestation, reader=reader, strict=strict)
     return exit_code(report)
 
 

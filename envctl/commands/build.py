@@ -14,7 +14,8 @@ from envctl.commands.check import check
 from envctl.commands.dockerfile import differences, render
 from envctl.commands.fetched import contexts
 from envctl.commands.image_sources import Place
-from envctl.commands.locate import find_lockfile, is_path
+from envctl.commands.locate import is_path, locate
+from envctl.commands.trust import ANY, Trust, insist
 from envctl.errors import InvalidFile, UsageError
 from envctl.image import secrets
 from envctl.image.interface import Builder, BuildRequest
@@ -35,7 +36,10 @@ BUILDERS = ("auto", "docker", "oci")
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user wants. `output`, `arguments`: in the builder's own words; `source`: a folder of `fetch`."""
+    """What the user wants. `output`, `arguments`: in the builder's own words; `source`: a folder of `fetch`.
+
+    `trust`: what is demanded of the lockfile's signature before anything is built from it.
+    """
 
     tags: tuple[str, ...] = ()
     push: bool = False
@@ -45,6 +49,7 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     no_cache: bool = False
     offline: bool = False
     source: Path | None = None
+    trust: Trust = ANY
     arguments: tuple[str, ...] = ()
 
 
@@ -101,14 +106,14 @@ def build(
 
     Raises:
         UsageError: the options contradict each other, or no platform is meant.
-        InvalidFile: the lockfile is missing, invalid or stale, or its Dockerfile was edited.
+        InvalidFile: the lockfile is missing, invalid, stale or not signed as demanded, or its Dockerfile was edited.
         ToolFailed: there is no engine, or the build failed.
         IndexFailed: the registry refused what was pushed.
     """
     start = time.monotonic()
     environ = os.environ if environ is None else environ
     _check_options(options)
-    reviewed = _reviewed(project, name)
+    reviewed = _reviewed(project, name, options.trust)
     lockfile = reviewed.lockfile
     platform = _platform(lockfile, options.platform)
     request = _request(project, reviewed, platform, options, environ)
@@ -166,14 +171,16 @@ class Reviewed(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
 
 
-def _reviewed(project: Path, name: str) -> Reviewed:
-    """The lockfile, where it and its Dockerfile are what their profile asks for."""
-    path, lockfile = find_lockfile(project, name)
+def _reviewed(project: Path, name: str, trust: Trust) -> Reviewed:
+    """The lockfile, where it and its Dockerfile are what their profile asks for, and somebody trusted signed it."""
+    lock = locate(project, name)
+    path, lockfile = lock.path, lock.lockfile
     target = Target(lockfile.envctl.profile, lockfile.envctl.variant)
     if is_path(name) and path.resolve() != (project / target.lockfile).resolve():
         raise UsageError("an image is built from the project's own lockfile", file=name, expected=str(target.lockfile))
+    insist(project, lock, trust)
     if (project / PROFILES / f"{target.profile}.toml").exists():
-        (found,) = check(project, [str(target)]).targets
+        (found,) = check(project, [str(target)], signatures=False).targets
         if not found.fresh:
             raise InvalidFile(
                 "the lockfile is stale, so the image would be another one than the profile asks for",
@@ -189,7 +196,9 @@ def _reviewed(project: Path, name: str) -> Reviewed:
                 file=place,
                 hint=f"`envctl dockerfile {target} --check` shows how",
             )
-    return Reviewed(lockfile=lockfile, target=target, digest=sha256(files.read_bytes(path)))
+    if files.read_bytes(path) != lock.data:
+        raise InvalidFile("was changed while it was read", file=target.lockfile, hint="build again")
+    return Reviewed(lockfile=lockfile, target=target, digest=sha256(lock.data))
 
 
 def _platform(lockfile: Lockfile, asked: str | None) -> Platform:

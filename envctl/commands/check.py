@@ -10,6 +10,7 @@ import msgspec
 
 from envctl.commands.files import render_files
 from envctl.commands.jobs import LockOptions, prepare, wanted
+from envctl.commands.signatures import stale
 from envctl.lockfile.stale import Reason
 from envctl.model.target import Target
 
@@ -31,13 +32,17 @@ class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
     targets: tuple[Checked, ...]
 
 
-def check(project: Path, names: Sequence[str]) -> CheckResult:
-    """Check targets, all when none is named; InvalidFile when a profile or lockfile cannot be read at all."""
-    checked = tuple(_check(project, target) for target in wanted(project, names))
+def check(project: Path, names: Sequence[str], *, signatures: bool = True) -> CheckResult:
+    """Check targets, all when none is named; InvalidFile when a profile or lockfile cannot be read at all.
+
+    Args:
+        signatures: whether a signature that is not of the lockfile as it is counts as stale.
+    """
+    checked = tuple(_check(project, target, signatures=signatures) for target in wanted(project, names))
     return CheckResult(fresh=all(one.fresh for one in checked), targets=checked)
 
 
-def _check(project: Path, target: Target) -> Checked:
+def _check(project: Path, target: Target, *, signatures: bool) -> Checked:
     epoch = datetime(2000, 1, 1, tzinfo=timezone.utc)  # spans count from now only when something is resolved
     job = prepare(project, target, LockOptions(), now=epoch, python_release=lambda minor: f"{minor}.0")
     found = list(job.stale)
@@ -51,4 +56,6 @@ def _check(project: Path, target: Target) -> Checked:
                 found.append(
                     Reason(place, "is not what the lockfile renders to: it was edited, or written by another envctl")
                 )
-    return Checked(target=str(target), fresh=not found, reasons=tuple(found))
+    old, notes = stale(project, target) if signatures else ([], [])
+    found += old
+    return Checked(target=str(target), fresh=not found, reasons=tuple(found), notes=tuple(notes))

@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from envctl.commands import signatures
 from envctl.commands.image_parts import FetchedImage, FetchedPython, archives, debs, unlocked_packages
 from envctl.commands.sync import Pair, select
 from envctl.errors import UsageError
@@ -84,13 +85,13 @@ class _Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         chosen: the platforms. `built`: those of them that there is an image for.
-        data: the lockfile's bytes.
+        copies: the lockfile's bytes and those of its signatures, by the names of their copies.
     """
 
     chosen: tuple[Platform, ...]
     built: tuple[Platform, ...]
     pairs: list[Pair]
-    data: bytes
+    copies: dict[str, bytes]
     entry: Entry
     contents: Contents
 
@@ -141,7 +142,7 @@ def fetch(
         entry = msgspec.structs.replace(plan.entry, installer=tuple(sorted(tools)), images=tuple(sorted(parts.held)))
         contents = Contents(wheels={**held, **tools}, images=parts.held, pythons=pythons, debs=parts.debs)
         after = wheelhouse.merged(before, lockfile.target, entry, contents)
-        wheelhouse.finish(folder, after, (entry.lockfile, plan.data))
+        wheelhouse.finish(folder, after, plan.copies)
         wheelhouse.tidy(folder, before, after)
     return FetchResult(
         schema=wheelhouse.SCHEMA,
@@ -171,16 +172,19 @@ def _plan(path: Path, lockfile: Lockfile, platforms: Sequence[str], *, image: bo
     pythons = archives(lockfile, built)
     packages = {name: Held(sha256=one.sha256, size=one.size) for name, one in debs(lockfile, built).items()}
     data = files.read_bytes(path)
+    name = f"pylock.{lockfile.target.replace(':', '-')}.toml"
+    signed = {name + key[len(path.name) :]: content for key, content in signatures.carried(path).items()}
     entry = Entry(
-        f"pylock.{lockfile.target.replace(':', '-')}.toml",
+        name,
         sha256(data),
         tuple(map(str, chosen)),
         tuple(sorted(wheels)),
         pythons=tuple(sorted(pythons)),
         debs=tuple(sorted(packages)),
+        signatures=tuple(sorted(signed)),
     )
     contents = Contents(wheels=wheels, pythons=pythons, debs=packages)
-    return _Plan(chosen=chosen, built=built, pairs=pairs, data=data, entry=entry, contents=contents)
+    return _Plan(chosen=chosen, built=built, pairs=pairs, copies={name: data, **signed}, entry=entry, contents=contents)
 
 
 def _built(lockfile: Lockfile, platforms: Sequence[Platform]) -> tuple[Platform, ...]:

@@ -5,37 +5,44 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+import msgspec
+
 from envctl.errors import InvalidFile, UsageError
-from envctl.lockfile.read import parse_lockfile, read_lockfile
+from envctl.lockfile.read import checked_lockfile, parse_lockfile
 from envctl.model.lockfile import Lockfile
 from envctl.model.target import LOCKED, PROFILES, Target
 from envctl.system import files
 
 
-def find_lockfile(project: Path, text: str) -> tuple[Path, Lockfile]:
+class Located(msgspec.Struct, frozen=True, kw_only=True):
+    """A lockfile: its place, how messages name it, its bytes as they were read once, and what they say."""
+
+    path: Path
+    shown: str
+    data: bytes
+    lockfile: Lockfile
+
+
+def locate(project: Path, text: str) -> Located:
     """The lockfile of a target, or at a path (anything with a `/` or ending in `.toml`), relative to the project.
 
     A profile's name alone means its default variant; where the profile is missing, the only variant that is locked.
-
-    Returns:
-        The lockfile's place (`project` joined with it) and its content.
 
     Raises:
         UsageError: the text is no target, there is no such target, or it leaves open which variant is meant.
         InvalidFile: the target is not locked, or its lockfile is invalid.
     """
     if is_path(text):
-        path = project / text
         try:
-            return path, read_lockfile(path, shown=text)
+            return located(project / text, text)
         except FileNotFoundError:
             raise InvalidFile("there is no such lockfile", file=text) from None
     target = find_target(project, text)
-    path = project / target.lockfile
     try:
-        lockfile = read_lockfile(path, shown=target.lockfile)
+        found = located(project / target.lockfile, str(target.lockfile))
     except FileNotFoundError:
         raise _not_locked(project, target) from None
+    lockfile = found.lockfile
     if lockfile.target != str(target):
         raise InvalidFile(
             "the lockfile is another target's",
@@ -44,7 +51,19 @@ def find_lockfile(project: Path, text: str) -> tuple[Path, Lockfile]:
             expected=str(target),
             hint=f"`envctl lock {target}` writes it anew",
         )
-    return path, lockfile
+    return found
+
+
+def located(path: Path, shown: str) -> Located:
+    """The lockfile at a path; FileNotFoundError where there is none, InvalidFile where it is none."""
+    data = files.read_bytes(path, shown=shown)
+    return Located(path=path, shown=shown, data=data, lockfile=checked_lockfile(data, shown=shown))
+
+
+def find_lockfile(project: Path, text: str) -> tuple[Path, Lockfile]:
+    """Place and content of the lockfile that `locate` finds, with its errors."""
+    found = locate(project, text)
+    return found.path, found.lockfile
 
 
 def find_target(project: Path, text: str) -> Target:

@@ -15,6 +15,7 @@ from envctl.commands.files import render_files
 from envctl.commands.jobs import Job, LockOptions, prepare, read_previous, wanted
 from envctl.commands.locking import Locked, make_lockfiles, rebase
 from envctl.commands.os_locking import with_os_packages
+from envctl.commands.signatures import left_behind
 from envctl.errors import InvalidFile
 from envctl.lockfile.changes import BaseChange, Change, base_changes, base_of, changes
 from envctl.model.lockfile import Lockfile
@@ -107,7 +108,7 @@ def _lock(project: Path, targets: Sequence[Target], options: LockOptions, ports:
     if changed and not options.dry_run:
         write_atomically(changed)
     written = tuple(str(path.relative_to(project)) for path in changed)
-    results = tuple(_result(locked[t], locked, written) for t in targets)
+    results = tuple(_result(project, locked[t], locked, written) for t in targets)
     return LockResult(targets=results, written=written, dry_run=options.dry_run, seconds=time.monotonic() - started)
 
 
@@ -131,7 +132,7 @@ def _siblings_on_disk(project: Path, open_jobs: Sequence[Job], jobs: Sequence[Jo
     return siblings
 
 
-def _result(done: Locked, every: dict[Target, Locked], written: Sequence[str]) -> TargetResult:
+def _result(project: Path, done: Locked, every: dict[Target, Locked], written: Sequence[str]) -> TargetResult:
     target, lockfile, image = done.job.target, done.lockfile, done.lockfile.envctl.image
     platforms = []
     for platform in lockfile.platforms():
@@ -147,7 +148,9 @@ def _result(done: Locked, every: dict[Target, Locked], written: Sequence[str]) -
             )
         )
     previous = done.job.previous
-    status = "new" if previous is None else "updated" if str(target.lockfile) in written else "unchanged"
+    moved = str(target.lockfile) in written
+    signatures = left_behind(project / target.lockfile, str(target)) if moved else ()
+    status = "new" if previous is None else "updated" if moved else "unchanged"
     return TargetResult(
         target=str(target),
         status=status,
@@ -157,7 +160,7 @@ def _result(done: Locked, every: dict[Target, Locked], written: Sequence[str]) -
         platforms=tuple(platforms),
         changes=tuple(changes(previous, lockfile, done.job.inputs)) if previous is not None else (),
         bases=tuple(base_changes(previous, lockfile)) if previous is not None else (),
-        warnings=done.warnings,
+        warnings=(*done.warnings, *signatures),
         notes=tuple(_notes(done, every)),
     )
 

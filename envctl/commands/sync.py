@@ -7,19 +7,19 @@ still, or the new one does, whole.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from envctl.commands.locate import find_lockfile, find_target, is_path, locked_targets
+from envctl.commands.locate import find_target, is_path, locate, located, locked_targets
+from envctl.commands.trust import ANY, Trust, insist
 from envctl.errors import InvalidFile, ToolFailed, UsageError
 from envctl.install import contents, own
 from envctl.install.build import WHEELS, OwnPackage, Pinned, build
 from envctl.install.contents import Moved, Named
 from envctl.install.place import Place, alone, check_replaceable, examine, recover, swap, work_folder
-from envctl.lockfile.read import read_lockfile
 from envctl.model.finding import Finding, Severity, Verdict, Verification
 from envctl.model.lockfile import Lockfile, Package, Wheel
 from envctl.model.platform import Platform
@@ -117,15 +117,23 @@ class Ports(Protocol):
         ...
 
 
-def find(project: Path, text: str | None, fetched: Path | None = None) -> Lockfile:
+def find(
+    project: Path,
+    text: str | None,
+    fetched: Path | None = None,
+    *,
+    trust: Trust = ANY,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Lockfile:
     """The lockfile that the user means; without a text the only one, or the default variant of the only profile.
 
     Args:
         fetched: a folder that `envctl fetch` made: its copy serves where the project has no such lockfile.
+        trust: what is demanded of its signature; `warn` is told what weakens that.
 
     Raises:
         UsageError: several could be meant.
-        InvalidFile: there is none, or it is invalid.
+        InvalidFile: there is none, or it is invalid, or not signed as demanded.
     """
     if text is None:
         known = locked_targets(project)
@@ -139,8 +147,12 @@ def find(project: Path, text: str | None, fetched: Path | None = None) -> Lockfi
         target = find_target(project, text)
         copy = fetched / target.lockfile.name
         if not (project / target.lockfile).exists() and copy.is_file():
-            return read_lockfile(copy)
-    return find_lockfile(project, text)[1]
+            lock = located(copy, str(copy))
+            insist(project, lock, trust, warn)
+            return lock.lockfile
+    lock = locate(project, text)
+    insist(project, lock, trust, warn)
+    return lock.lockfile
 
 
 def sync(project: Path, lockfile: Lockfile, options: SyncOptions, ports: Ports) -> SyncResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import time
@@ -13,14 +12,16 @@ from typing import TYPE_CHECKING
 import msgspec
 
 import envctl
+from envctl.commands.locate import Located, locate, located, locked_targets
+from envctl.commands.trust import ANY, Trust, judge, refused, with_signature
 from envctl.errors import InvalidFile, UsageError
 from envctl.inventory.venv import Reading, Venv
-from envctl.model.finding import LockReference, Report, Severity, Subject, Verdict, Verification
+from envctl.model.finding import LockReference, Report, Severity, Signature, Subject, Verdict, Verification
 from envctl.model.inventory import Inventory
 from envctl.model.lockfile import Lockfile
+from envctl.model.manifest import sha256
 from envctl.model.platform import Platform
 from envctl.model.target import LOCKED
-from envctl.system.files import read_bytes
 from envctl.system.machine import host
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def verify(
     strict: bool = False,
     accept_self: bool = False,
     offline: bool = False,
+    trust: Trust = ANY,
     environ: Mapping[str, str] | None = None,
     step: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -54,13 +56,15 @@ def verify(
         strict: warnings count as errors.
         accept_self: the word of a verifier that runs inside of what it verifies is enough.
         offline: never ask an index which file it is that differs.
+        trust: what is demanded of the lockfile's signature; with one that is not right nothing is compared.
         environ: the variables whose effect on imports is looked at; None: this process's.
         step: told what is being done.
 
     Raises:
         UsageError: there is no such environment, it is not locked for this platform, or several targets could be
             meant.
-        InvalidFile: the lockfile is missing or invalid.
+        InvalidFile: the lockfile is missing or invalid, or the list of those who are trusted.
+        ToolFailed: what checks signatures is missing.
     """
     start = time.monotonic()
     environ = os.environ if environ is None else environ
@@ -73,9 +77,16 @@ def verify(
         raise
     with reading:
         # Other processes hash: what takes this one's time comes now.
-        place, lockfile = find(project, target)
+        lock = find(project, target)
+        lockfile = lock.lockfile
+        reference, subject = lock_reference(project, lock), Subject(kind="venv", name=name)
+        judged = judge(project, lock, trust, environ)
+        if judged is not None and judged.signature is None:
+            here = str(host())
+            found = refused(lockfile, here, judged, strict=strict)
+            return report_of(found, lockfile, here, subject, lock=reference, start=start)
         platform = _platform(lockfile)
-        prepared = _prepared(lockfile, platform, reading, shown(project, place))
+        prepared = _prepared(lockfile, platform, reading, reference.file)
         inventory = reading.finish()
     step("comparing")
     from envctl.commands.manifests import ManifestSources
@@ -92,33 +103,43 @@ def verify(
             prepared=prepared,
             strict=strict,
         )
-    if _is_self(inventory, place):
+    found = with_signature(found, judged, strict=strict)
+    if _is_self(inventory, lock.path):
         found = own_word(found, accepted=accept_self)
-    subject = Subject(kind="venv", name=name)
-    return report_of(found, lockfile, str(platform), subject, lock=lock_reference(project, place), start=start)
+    signature = None if judged is None else judged.signature
+    return report_of(found, lockfile, str(platform), subject, lock=reference, start=start, signature=signature)
 
 
 def report_of(
-    found: Verification, lockfile: Lockfile, platform: str, subject: Subject, *, lock: LockReference, start: float
+    found: Verification,
+    lockfile: Lockfile,
+    platform: str,
+    subject: Subject,
+    *,
+    lock: LockReference,
+    start: float,
+    signature: Signature | None = None,
 ) -> Report:
     """The report on a verification that began at `start`, by the monotonic clock."""
+    pin = lockfile.envctl.platforms.get(platform)
     return Report(
         verdict=found.verdict,
         scope=found.scope,
         target=lockfile.target,
         platform=platform,
         subject=subject,
-        lock=lock,
+        lock=msgspec.structs.replace(lock, base=None if pin is None else pin.base_digest),
         package_set=found.package_set,
         findings=found.findings,
         counts=found.counts,
         seconds=round(time.monotonic() - start, 3),
+        signature=signature,
     )
 
 
-def lock_reference(project: Path, place: Path) -> LockReference:
+def lock_reference(project: Path, lock: Located) -> LockReference:
     """The lockfile as reports name it."""
-    return LockReference(file=shown(project, place), digest="sha256:" + hashlib.sha256(read_bytes(place)).hexdigest())
+    return LockReference(file=shown(project, lock.path), digest=sha256(lock.data))
 
 
 def _prepared(lockfile: Lockfile, platform: Platform, reading: Reading, name: str) -> dict[str, Listing]:
@@ -147,22 +168,20 @@ def _platform(lockfile: Lockfile) -> Platform:
     return platform
 
 
-def find(project: Path, target: str | None) -> tuple[Path, Lockfile]:
+def find(project: Path, target: str | None) -> Located:
     """The lockfile of a target; of the only one that is locked where none is named, or of the image around us."""
-    from envctl.commands.locate import find_lockfile, locked_targets
-
     if target is not None:
-        return find_lockfile(project, target)
+        return locate(project, target)
     known = locked_targets(project)
     if not known and _IMAGE_LOCK.is_file():
-        return find_lockfile(project, str(_IMAGE_LOCK))
+        return located(_IMAGE_LOCK, str(_IMAGE_LOCK))
     if not known:
         raise InvalidFile("no target is locked here", file=LOCKED, hint="`envctl lock TARGET` writes the lockfile")
     profiles = sorted({item.profile for item in known})
     if len(profiles) > 1:
         listed = ", ".join(map(str, known))
         raise UsageError("several targets are locked", expected=f"one of {listed}", hint=f"`envctl verify {known[0]}`")
-    return find_lockfile(project, str(known[0]) if len(known) == 1 else profiles[0])
+    return locate(project, str(known[0]) if len(known) == 1 else profiles[0])
 
 
 def _locate(project: Path, venv: Path | None, environ: Mapping[str, str]) -> tuple[Path, str]:

@@ -12,6 +12,7 @@ from envctl.commands.builds import locked_build
 from envctl.commands.image_sources import Opened, Place, Sources
 from envctl.commands.manifests import ManifestSources
 from envctl.commands.pictures import ask_inside, disagreements, taken, told
+from envctl.commands.trust import ANY, Judged, Trust, judge, refused, with_signature
 from envctl.commands.verify import find, lock_reference, own_word, report_of
 from envctl.errors import InvalidFile
 from envctl.inventory.probed import NoAnswer
@@ -31,6 +32,7 @@ def verify_image(
     offline: bool = False,
     reader: str = "outside",
     accept_self: bool = False,
+    trust: Trust = ANY,
     environ: Mapping[str, str] | None = None,
     step: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -44,6 +46,7 @@ def verify_image(
         reader: `outside`; `inside`, an isolated interpreter of the image itself, whose word alone vouches for nothing;
             or `both`, compared with each other.
         accept_self: accept the word of the reader inside.
+        trust: what is demanded of the lockfile's signature; with one that is not right nothing is compared.
         environ: where the engine, logins and certificates are found; None: this process's.
         step: told what is being done.
 
@@ -54,16 +57,19 @@ def verify_image(
         IndexFailed: the registry could not be asked, or answered what cannot be right.
     """
     start = time.monotonic()
-    path, lockfile = find(project, target)
-    lock = lock_reference(project, path)
+    held = find(project, target)
+    lockfile, lock = held.lockfile, lock_reference(project, held)
+    judged = judge(project, held, trust, environ)
     with Sources(project, os.environ if environ is None else environ, offline=offline, fetched=fetched) as sources:
         step(f"finding {place.name}")
         opened = sources.open(place, tuple(lockfile.envctl.platforms))
+        if judged is not None and judged.signature is None:
+            found = refused(lockfile, opened.platform, judged, strict=strict)
+            return _report(lockfile, place, opened, found, lock=lock, start=start)
         platform = _locked(lockfile, opened.platform)
         if platform is None:
-            return _report(
-                lockfile, place, opened, _foreign(lockfile, opened, lock.digest, strict=strict), lock=lock, start=start
-            )
+            found = with_signature(_foreign(lockfile, opened, lock.digest, strict=strict), judged, strict=strict)
+            return _report(lockfile, place, opened, found, lock=lock, start=start, judged=judged)
         base = sources.base(lockfile, str(platform))
         step(f"reading {place.name}")
         compiler = sources.compiler(lockfile, str(platform))
@@ -88,9 +94,10 @@ def verify_image(
             if reader == "both" and picture.inventory is not None:
                 step("asking inside")
                 found = _both(found, opened, place, picture, strict=strict)
+        found = with_signature(found, judged, strict=strict)
         if reader == "inside":
             found = own_word(found, accepted=accept_self)
-    return _report(lockfile, place, opened, found, lock=lock, start=start, digest=picture.digest)
+    return _report(lockfile, place, opened, found, lock=lock, start=start, digest=picture.digest, judged=judged)
 
 
 def _locked(lockfile: Lockfile, said: str) -> Platform | None:
@@ -177,8 +184,10 @@ def _report(
     lock: LockReference,
     start: float,
     digest: str | None = None,
+    judged: Judged | None = None,
 ) -> Report:
     if digest is None and opened.source is not None:
         digest = opened.source.digest or opened.source.config_digest
     subject = Subject(kind=place.kind, name=place.name, digest=digest)
-    return report_of(found, lockfile, opened.platform, subject, lock=lock, start=start)
+    signature = None if judged is None else judged.signature
+    return report_of(found, lockfile, opened.platform, subject, lock=lock, start=start, signature=signature)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -23,6 +24,7 @@ WHEELS = "wheels"
 IMAGES = "images"
 PYTHON = "python"
 DEBS = "os-packages"
+_SIGNATURE = re.compile(r"pylock\.[a-z0-9_-]+\.toml\.sig(store\.json)?")
 
 
 class Held(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -37,7 +39,10 @@ class Held(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A target: the lockfile's copy and the digest of its bytes, platforms, names of what it needs in each folder."""
+    """A target: the lockfile's copy and the digest of its bytes, platforms, names of what it needs in each folder.
+
+    `signatures`: names of the lockfile's signatures, which lie beside its copy.
+    """
 
     lockfile: str
     digest: str
@@ -47,6 +52,7 @@ class Entry(msgspec.Struct, frozen=True):
     images: tuple[str, ...] = ()
     pythons: tuple[str, ...] = ()
     debs: tuple[str, ...] = ()
+    signatures: tuple[str, ...] = ()
 
 
 class Index(msgspec.Struct, frozen=True):
@@ -169,14 +175,22 @@ def prepare(folder: Path, *, image: bool = False) -> None:
         raise ToolFailed("cannot be written", file=error.filename, found=error.strerror) from error
 
 
-def finish(folder: Path, index: Index, lockfile: tuple[str, bytes]) -> None:
-    """Write the lockfile's copy and the index."""
+def finish(folder: Path, index: Index, copies: Mapping[str, bytes]) -> None:
+    """Write the copies of the lockfile and its signatures, and the index."""
     data = msgspec.json.format(msgspec.json.encode(index), indent=2) + b"\n"
-    write_atomically({folder / lockfile[0]: lockfile[1], folder / INDEX: data})
+    write_atomically({**{folder / name: content for name, content in copies.items()}, folder / INDEX: data})
 
 
 def tidy(folder: Path, before: Index, after: Index) -> None:
-    """Remove what earlier runs put there, that is still the same, and that no target needs any more."""
+    """Remove what earlier runs put there, that is still the same, and that no target needs any more.
+
+    A signature of a lockfile that was goes in any case: it is of nothing that is there.
+    """
+    kept = {name for entry in after.targets.values() for name in entry.signatures}
+    for entry in before.targets.values():
+        for name in entry.signatures:
+            if name not in kept and _SIGNATURE.fullmatch(name) and (folder / name).is_file():
+                (folder / name).unlink()
     for name, held in before.wheels.items():
         if name not in after.wheels and name.endswith(".whl"):
             _discard(folder / WHEELS, name, held)

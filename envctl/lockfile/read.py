@@ -26,12 +26,17 @@ def read_lockfile(path: Path, *, shown: object = None) -> Lockfile:
         FileNotFoundError: there is none.
         InvalidFile: it is no valid lockfile of envctl, or contradicts itself.
     """
-    lockfile = parse_lockfile(files.read_bytes(path, shown=shown), shown=path if shown is None else shown)
+    return checked_lockfile(files.read_bytes(path, shown=shown), shown=path if shown is None else shown)
+
+
+def checked_lockfile(data: bytes, *, shown: object) -> Lockfile:
+    """Values of a lockfile's bytes, checked for form and for sense; InvalidFile otherwise."""
+    lockfile = parse_lockfile(data, shown=shown)
     found = problems(lockfile)
     if found:
         raise InvalidFile(
             "the lockfile contradicts itself",
-            file=path if shown is None else shown,
+            file=shown,
             details=[_short(sentence) for sentence in found[:5]],
             hint=f"it was edited by hand or badly merged; `envctl lock {lockfile.target}` writes it anew",
         )

@@ -76,14 +76,34 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LockReference(msgspec.Struct, frozen=True, kw_only=True):
-    """The lockfile that was compared with: its place as the user knows it, `sha256:<hex>` of its bytes."""
+    """The lockfile that was compared with: its place as the user knows it, `sha256:<hex>` of its bytes.
+
+    `base`: the digest of the base image that it pins for the platform; None without an image.
+    """
 
     file: str
     digest: str
+    base: str | None = None
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """The signature that was found to be right: `kind` (ssh, sigstore), its file, who signed, with which key.
+
+    `issuer`: who vouches for the identity; None for SSH. `key`: None where it was made for this signature alone.
+    """
+
+    kind: str
+    file: str
+    identity: str
+    issuer: str | None = None
+    key: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of `envctl verify`; as JSON it is what docs/reference/report.md describes."""
+    """The result of `envctl verify`; as JSON it is what docs/reference/report.md describes.
+
+    `signature`: the lockfile's, where one was required and is right.
+    """
 
     schema: str = "envctl.verify/1"
     verdict: Verdict
@@ -96,3 +116,4 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     counts: Counts
     seconds: float
+    signature: Signature | None = None

@@ -7,19 +7,15 @@ is pinned.
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
-import tomli
 
 from envctl.errors import InvalidFile
 from envctl.oci.reference import DEFAULT_REGISTRY
-from envctl.system.files import read_text
+from envctl.system.user_config import user_table
 
-_LIMIT = 2**20
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _PREFIX = re.compile(r"(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*/?")
 _API = {DEFAULT_REGISTRY: "registry-1.docker.io"}
@@ -31,10 +27,6 @@ class RegistryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     mirrors: tuple[str, ...] = ()
     insecure: bool | None = None
-
-
-class _Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    registries: dict[str, RegistryTable] = {}
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -62,25 +54,10 @@ def read_registries(environ: Mapping[str, str] | None = None) -> dict[str, Regis
     Raises:
         InvalidFile: it is malformed; with file and key.
     """
-    environ = os.environ if environ is None else environ
-    base = environ.get("XDG_CONFIG_HOME")
-    if not base or not Path(base).is_absolute():
-        home = environ.get("HOME")
-        if not home:
-            return {}
-        base = str(Path(home, ".config"))
-    place = Path(base, "envctl", "config.toml")
-    try:
-        text = read_text(place, limit=_LIMIT)
-    except FileNotFoundError:
+    expected = '[registries."NAME"] with mirrors = ["HOST[/PREFIX]", …] and insecure = true or false'
+    place, tables = user_table("registries", dict[str, RegistryTable], expected=expected, environ=environ)
+    if tables is None:
         return {}
-    try:
-        tables = msgspec.convert(tomli.loads(text), _Config).registries
-    except tomli.TOMLDecodeError as error:
-        raise InvalidFile("is not TOML", file=place, line=error.lineno, found=error.msg) from error
-    except (msgspec.ValidationError, ValueError, RecursionError) as error:
-        expected = '[registries."NAME"] with mirrors = ["HOST[/PREFIX]", …] and insecure = true or false'
-        raise InvalidFile("is malformed", file=place, found=str(error)[:200], expected=expected) from error
     for name, table in tables.items():
         key = f'registries."{name}"'
         if not _HOST.fullmatch(name):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from envctl.model.finding import Finding, Report, Severity, Verdict
+from envctl.model.finding import Finding, Report, Severity, Signature, Verdict
 
 _SCREEN = 24
 _WIDEST = 48
@@ -17,8 +17,10 @@ _HEADS = {
     Verdict.UNTRUSTED: "untrusted: {name} holds what {target} does not vouch for",
     Verdict.UNVERIFIABLE: "unverifiable: not everything in {name} could be compared with {target}",
 }
+_DISTRUSTED = "{verdict}: the lockfile of {target} is not to be trusted, so {name} was not compared with it"
 _NOBODY = "nobody's"
 _FILES = ("ENV2", "ENV4")
+_TRUST = "ENV7"
 _THINGS = {"archive": "image"}
 _USUAL = ".venv"  # where `envctl sync` makes an environment
 _NOT_COVERED = (
@@ -38,10 +40,20 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
 def render(report: Report, style: Style | None = None) -> str:
     """The report, without a final newline."""
     style = style or Style()
-    lines = [_paint(_HEADS[report.verdict].format(name=report.subject.name, target=report.target), report, style)]
+    lines = [_paint(_head(report), report, style)]
     lines += _findings(report, None if style.verbose else _SCREEN)
     lines += _tail(report, verbose=style.verbose)
     return "\n".join(lines)
+
+
+def _head(report: Report) -> str:
+    words = _DISTRUSTED if _distrusted(report) else _HEADS[report.verdict]
+    return words.format(verdict=report.verdict.value, name=report.subject.name, target=report.target)
+
+
+def _distrusted(report: Report) -> bool:
+    """Whether a signature was required and is not right: then nothing else was looked at."""
+    return report.scope == ("signature",)
 
 
 def _paint(head: str, report: Report, style: Style) -> str:
@@ -77,6 +89,8 @@ def _group(finding: Finding, kind: str) -> tuple[str, bool]:
     """Under which heading a finding stands, and whether that is a package."""
     if finding.package is not None:
         return finding.package, True
+    if finding.code.startswith(_TRUST):
+        return "the lockfile", False
     if kind == "venv":
         return (_NOBODY if finding.path else "this process"), False
     return (_NOBODY if finding.code.startswith(_FILES) else f"the {_THINGS.get(kind, kind)}"), False
@@ -109,6 +123,9 @@ def _path(finding: Finding) -> str:
 
 
 def _tail(report: Report, *, verbose: bool) -> Iterator[str]:
+    if _distrusted(report):
+        yield f"hint: `envctl explain {report.findings[0].code}`"
+        return
     counts = report.counts
     packages = f"{counts.packages:,} package{'s' if counts.packages != 1 else ''}"
     digest = report.package_set.found if verbose else short(report.package_set.found)
@@ -117,6 +134,8 @@ def _tail(report: Report, *, verbose: bool) -> Iterator[str]:
     if report.package_set.found != report.package_set.expected:
         expected = report.package_set.expected if verbose else short(report.package_set.expected)
         yield f"  {'':<{len(line) - 2}} · locked      {expected}"
+    if report.signature is not None:
+        yield f"  signed by {_signer(report.signature, verbose=verbose)}"
     if "self" in report.scope:
         yield "  the verifier runs inside of what it verified, so this is the environment's word about itself"
     missing = [words for name, words in _NOT_COVERED if name not in report.scope and "self" not in report.scope]
@@ -127,6 +146,12 @@ def _tail(report: Report, *, verbose: bool) -> Iterator[str]:
     hint = _hint(report)
     if hint:
         yield f"hint: {hint}"
+
+
+def _signer(signature: Signature, *, verbose: bool) -> str:
+    behind = signature.key if signature.issuer is None else f"as {signature.issuer} vouches"
+    place = f", {signature.file}" if verbose else ""
+    return f"{signature.identity}{f' ({behind})' if behind else ''}{place}"
 
 
 def _hint(report: Report) -> str | None:

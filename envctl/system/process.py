@@ -6,7 +6,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -25,7 +25,7 @@ class Finished(msgspec.Struct, frozen=True):
     stderr: str
 
 
-_running: set[subprocess.Popen[str]] = set()
+_running: set[subprocess.Popen[Any]] = set()
 _ending = threading.Event()
 
 
@@ -44,7 +44,7 @@ def run(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    stdin: str = "",
+    stdin: str | bytes = "",
     timeout: float | None = None,
     pass_fds: Sequence[int] = (),
     overhear: Callable[[str], bool] | None = None,
@@ -54,6 +54,7 @@ def run(
 
     Args:
         env: its whole environment, None for the caller's.
+        stdin: what it reads; bytes reach it as they are on every system.
         timeout: seconds.
         pass_fds: descriptors that stay open in it.
         overhear: called with each line of its standard error while it runs, in a thread of its own; lines for which it
@@ -75,8 +76,8 @@ def run(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if show_stderr else subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
+            encoding=None if isinstance(stdin, bytes) else "utf-8",
+            errors=None if isinstance(stdin, bytes) else "replace",
             pass_fds=tuple(pass_fds),
         )
     except OSError as error:
@@ -98,7 +99,11 @@ def run(
             raise
         finally:
             _running.discard(process)
-    return Finished(process.returncode, stdout, stderr or "")
+    return Finished(process.returncode, _text(stdout), _text(stderr))
+
+
+def _text(written: str | bytes | None) -> str:
+    return written.decode("utf-8", "replace") if isinstance(written, bytes) else written or ""
 
 
 def _overheard(

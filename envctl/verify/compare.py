@@ -135,6 +135,11 @@ def with_findings(
     ]
     if len(differing) > _MOST_DISAGREEMENTS:
         more.append(named(name).finding(f"and {len(differing) - _MOST_DISAGREEMENTS:,} more", path="."))
+    return added(found, more, strict=strict)
+
+
+def added(found: Verification, more: Sequence[Finding], *, strict: bool) -> Verification:
+    """The verification with more findings, in their order, and the verdict that all of them ask for."""
     findings = _sorted([*found.findings, *more])
     return msgspec.structs.replace(found, findings=findings, verdict=verdict_of(findings, strict=strict))
 

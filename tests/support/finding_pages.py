@@ -18,6 +18,7 @@ _ROOMS = {
     "4": "Code that runs by itself, and bytecode",
     "5": "Base image, OS packages and the image's settings",
     "6": "Locked files",
+    "7": "The lockfile's own signature",
     "9": "Could not be verified",
 }
 

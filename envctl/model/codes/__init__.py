@@ -1,21 +1,22 @@
 """Every code of a finding: what it means and what to do. Codes are stable for ever; docs/findings/ is made from here.
 
 ENV1xx the set of packages, ENV2xx files, ENV3xx the interpreter and its configuration, ENV4xx code that runs by itself
-and bytecode, ENV5xx base image, OS packages and image configuration, ENV6xx locked files, ENV9xx could not be verified.
+and bytecode, ENV5xx base image, OS packages and image configuration, ENV6xx locked files, ENV7xx the lockfile's own
+signature, ENV9xx could not be verified.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from envctl.model.codes import files, image, interpreter, packages, startup, unverified
+from envctl.model.codes import files, image, interpreter, packages, startup, trust, unverified
 from envctl.model.codes.kind import Code
 from envctl.model.finding import Finding, Severity, Verdict
 
 __all__ = ["CODES", "Code", "named", "verdict_of"]
 
 CODES: dict[str, Code] = {
-    code.code: code for room in (packages, files, interpreter, startup, image, unverified) for code in room.CODES
+    code.code: code for room in (packages, files, interpreter, startup, image, trust, unverified) for code in room.CODES
 }
 
 
