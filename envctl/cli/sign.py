@@ -60,6 +60,7 @@ def command(
     for one in result.signed:
         by = one.key or one.identity
         click.echo(f"signed: {one.signature}" + (f", by {by}" if by else ""))
-    named = " ".join(one.target for one in result.signed if one.target is not None)
+    named = [one.target for one in result.signed if one.target is not None]
     if named:
-        settings.say(f"hint: commit it; `envctl verify {named} --require-signature` accepts it where you are trusted")
+        verify = f"envctl verify {named[0]} --require-signature"
+        settings.say(f"hint: commit it; `{verify}` accepts it where you are trusted")

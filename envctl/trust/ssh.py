@@ -74,10 +74,13 @@ def judge(
             return Refused(why=why, edited=edited, found=said or None)
         last = fits if identity is not None else ask("find-principals", "-f", list_)
         principals = _lines(last) if identity is None else [identity]
+        asked = ("-f", list_, "-n", namespace)
         for principal in principals[:_MOST_PRINCIPALS]:
-            last = ask("verify", "-f", list_, "-n", namespace, *revocation, "-I", principal, about=data)
+            last = ask("verify", *asked, *revocation, "-I", principal, about=data)
             if last.status == 0:
                 return Trusted(identity=principal, key=_key(last))
+            if revocation and ask("verify", *asked, "-I", principal, about=data).status == 0:
+                return Refused(why="is by a key that is revoked, or the list of revoked keys is none", found=_key(fits))
         why = "is by nobody who is trusted" if identity is None else "is not by the one who is asked for"
         said = _said(last, folder) if principals or last.stderr.count("\n") > 1 else ""
         known = "" if said in ("", _UNKNOWN, _REFUSED) else f": {said}"

@@ -37,6 +37,7 @@ SCHEMA = {
         "findings",
         "counts",
         "seconds",
+        "signature",
     ],
     "properties": {
         "schema": {"const": "envctl.verify/1"},
@@ -65,6 +66,7 @@ SCHEMA = {
         },
         "counts": {"type": "object", "required": ["packages", "files", "bytes"]},
         "seconds": {"type": "number"},
+        "signature": {"type": ["object", "null"]},
     },
 }
 
