@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,8 +99,7 @@ def command(
     Exit codes: 0 ok; 1 changed, or something that nothing vouches for; 7 nothing wrong was found, but not everything
     could be verified.
     """
-    if attestation is not None and output is not None and Path(attestation) == Path(output):
-        raise UsageError("--attestation and --output name one file", found=output)
+    _check_attestation(attestation, output)
     _check(image=image, registry=registry, container=container, archive=archive, accept_self=accept_self, reader=reader)
     folder = None if fetched is None else settings.directory / fetched
     if image or container or archive:
@@ -180,6 +180,17 @@ def _check(
         raise UsageError(
             f"--reader {reader} is for --image and --container", hint="only an engine starts an interpreter inside"
         )
+
+
+def _check_attestation(attestation: str | None, output: str | None) -> None:
+    """UsageError for what could not be written in the end."""
+    if attestation is None:
+        return
+    if output is not None and Path(attestation) == Path(output):
+        raise UsageError("--attestation and --output name one file", found=output)
+    from envctl.commands.attest import moment
+
+    moment(os.environ)
 
 
 def _show(settings: Settings, text: str) -> None:

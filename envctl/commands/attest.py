@@ -32,14 +32,14 @@ def attest(
         UsageError: SOURCE_DATE_EPOCH is no number of seconds.
         ToolFailed: it could not be written.
     """
-    moment = _moment(os.environ if environ is None else environ)
-    said = statement(report, verified=moment, version=__version__, reader=reader, strict=strict)
+    when = moment(os.environ if environ is None else environ)
+    said = statement(report, verified=when, version=__version__, reader=reader, strict=strict)
     data = msgspec.json.format(msgspec.json.encode(said), indent=2) + b"\n"
     write_atomically({place: data})
 
 
-def _moment(environ: Mapping[str, str]) -> datetime:
-    """Now, or the moment that SOURCE_DATE_EPOCH names, in seconds since 1970."""
+def moment(environ: Mapping[str, str]) -> datetime:
+    """Now, or the moment that SOURCE_DATE_EPOCH names, in seconds since 1970; UsageError where that is none."""
     said = environ.get("SOURCE_DATE_EPOCH")
     if not said:
         return datetime.now(timezone.utc)

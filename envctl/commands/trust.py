@@ -47,8 +47,13 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
 
 
-def judge(project: Path, lock: Located, trust: Trust, environ: Mapping[str, str] | None = None) -> Judged | None:
+def judge(
+    project: Path, lock: Located, trust: Trust, environ: Mapping[str, str] | None = None, *, offline: bool = False
+) -> Judged | None:
     """Judge the signature beside a lockfile, of exactly the bytes that were read; None where none is required.
+
+    Args:
+        offline: sigstore's keys are not fetched, but taken as they were last.
 
     Raises:
         UsageError: it is not said who is trusted.
@@ -61,7 +66,7 @@ def judge(project: Path, lock: Located, trust: Trust, environ: Mapping[str, str]
     if not trust.required:
         return None
     if trust.issuer is not None:
-        return _sigstore(lock, trust)
+        return _sigstore(lock, trust, offline=offline)
     return _ssh(project, lock, trust, environ)
 
 
@@ -140,13 +145,13 @@ def _ssh(project: Path, lock: Located, trust: Trust, environ: Mapping[str, str])
     return msgspec.structs.replace(judged, findings=(warning,))
 
 
-def _sigstore(lock: Located, trust: Trust) -> Judged:
+def _sigstore(lock: Located, trust: Trust, *, offline: bool) -> Judged:
     from envctl.trust import sigstore
 
     read = _signature(lock, SIGSTORE, other=SSH, way="without --issuer that is asked for")
     if isinstance(read, Judged):
         return read
-    found = sigstore.judge(lock.data, read, identity=trust.identity or "", issuer=trust.issuer or "")
+    found = sigstore.judge(lock.data, read, identity=trust.identity or "", issuer=trust.issuer or "", offline=offline)
     return _judged(lock, SIGSTORE, "sigstore", found)
 
 

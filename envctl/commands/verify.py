@@ -80,7 +80,7 @@ def verify(
         lock = find(project, target)
         lockfile = lock.lockfile
         reference, subject = lock_reference(project, lock), Subject(kind="venv", name=name)
-        judged = judge(project, lock, trust, environ)
+        judged = judge(project, lock, trust, environ, offline=offline)
         if judged is not None and judged.signature is None:
             here = str(host())
             found = refused(lockfile, here, judged, strict=strict)

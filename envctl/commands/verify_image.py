@@ -59,7 +59,7 @@ def verify_image(
     start = time.monotonic()
     held = find(project, target)
     lockfile, lock = held.lockfile, lock_reference(project, held)
-    judged = judge(project, held, trust, environ)
+    judged = judge(project, held, trust, environ, offline=offline)
     with Sources(project, os.environ if environ is None else environ, offline=offline, fetched=fetched) as sources:
         step(f"finding {place.name}")
         opened = sources.open(place, tuple(lockfile.envctl.platforms))

@@ -20,11 +20,18 @@ _EDITED = ("digest mismatch", "Signature is invalid for input")
 
 
 def judge(
-    data: bytes, bundle: bytes, *, identity: str, issuer: str, verifier: Verifier | None = None
+    data: bytes,
+    bundle: bytes,
+    *,
+    identity: str,
+    issuer: str,
+    offline: bool = False,
+    verifier: Verifier | None = None,
 ) -> Trusted | Refused:
     """Whether a bundle is a signature of these bytes by this identity, for which this issuer vouches.
 
     Args:
+        offline: take sigstore's keys as they were last fetched, or came with the library.
         verifier: whose instance of sigstore is believed; None: the public one.
 
     Raises:
@@ -40,7 +47,7 @@ def judge(
             read = Bundle.from_json(bundle)
         except (InvalidBundle, ValueError, KeyError, TypeError, RecursionError) as error:
             return Refused(why="is no sigstore bundle", found=_line(error))
-        trusted = Verifier.production() if verifier is None else verifier
+        trusted = Verifier.production(offline=offline) if verifier is None else verifier
         try:
             trusted.verify_artifact(data, read, policy.Identity(identity=identity, issuer=issuer))
         except VerificationError as error:

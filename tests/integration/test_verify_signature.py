@@ -352,3 +352,32 @@ def test_sync_and_build_refuse_before_they_do_anything(team: Team) -> None:
         "-C", team.folder, "sync", "train", "--dry-run", "--require-signature", "--allowed-signers", team.signers
     )
     assert done.status == 0, done.err
+
+
+def test_a_sigstore_bundle_counts_where_an_issuer_is_named(
+    team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from support.sigstores import Sigstore
+
+    from envctl.trust import sigstore
+
+    instance = Sigstore()
+    verifier, judge = instance.verifier(tmp_path), sigstore.judge
+    monkeypatch.setattr(sigstore, "judge", lambda *args, **more: judge(*args, **more, verifier=verifier))
+    demanded = ("--identity", "alice@example.com", "--issuer", "https://accounts.example")
+    assert "ENV701" in asked(team, *demanded).out
+    bundle = team.folder / f"{LOCK}.sigstore.json"
+    bundle.write_bytes(instance.bundle(team.lock.read_bytes(), "alice@example.com", "https://accounts.example"))
+    done = asked(team, *demanded)
+    assert done.status == 0, done.out + done.err
+    assert "  signed by alice@example.com (as https://accounts.example vouches)" in done.out.splitlines()
+    assert "ENV703" in asked(team, "--identity", "bob@example.com", *demanded[2:]).out
+    config = team.home / ".config/envctl/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text(
+        '[signatures]\nrequire = true\nidentity = "alice@example.com"\nissuer = "https://accounts.example"\n'
+    )
+    assert envctl("-C", team.folder, "verify", "train").status == 0
+    bundle.write_bytes(instance.bundle(b"other", "alice@example.com", "https://accounts.example"))
+    assert "ENV702" in asked(team, *demanded).out
+    assert asked(team, "--allowed-signers", team.signers).status == 1
