@@ -86,7 +86,7 @@ def _commands(body: str, line: int) -> list[Command]:
 
 def in_kind(line: str) -> str:
     """A line of output without what differs between machines and days: numbers, units, digests, folders above."""
-    line = re.sub(r"\x1b\[[0-9;]*m", "", line)
+    line = re.sub(r"SHA256:[A-Za-z0-9+/]+…?", "SHA256:0", re.sub(r"\x1b\[[0-9;]*m", "", line))
     line = re.sub(r"\b[0-9a-f]{8,64}\b", "0", re.sub(r"sha256:[0-9a-f]+(…[0-9a-f]*)?", "sha256:0", line))
     line = re.sub(r"\b(B|kB|MB|GB)\b", "B", re.sub(r"\d[\d.,]*(?<![.,])", "0", line))
     return " ".join(line.split())
