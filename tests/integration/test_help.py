@@ -31,6 +31,12 @@ _BEFORE = {
     "sync": (*_LOCKED, "envctl fetch demo:cpu wheelhouse --no-image"),
     "verify": _SYNCED,
     "diff": (*_LOCKED, "git init -q . && git add profiles && git commit -qm one && git commit -qm two --allow-empty"),
+    "sign": (
+        *_SYNCED,
+        "envctl verify demo:cpu --attestation verified.json",
+        "mkdir ~/.ssh && ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519",
+        "git config --global gpg.format ssh && git config --global user.signingkey ~/.ssh/id_ed25519",
+    ),
     "tree": _LOCKED,
     "doctor": _LOCKED,
     "init": ("echo pandas > requirements.txt",),
