@@ -15,9 +15,9 @@ from envctl.errors import UsageError
 @click.command(
     epilog="""\b
 Examples:
-  envctl sign demo:cpu                           with the key that git signs with
+  envctl sign demo:cpu    with the key that git signs with
   envctl sign demo:cpu --key ~/.ssh/id_ed25519
-  envctl sign --attestation verified.json        what `envctl verify` wrote"""
+  envctl sign --attestation verified.json   what `envctl verify` wrote"""
 )
 @click.argument("targets", nargs=-1, metavar="[TARGET]...", shell_complete=complete.targets)
 @click.option(
