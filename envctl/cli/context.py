@@ -88,5 +88,10 @@ def print_json(value: Any) -> None:
     """A result for programs: JSON on standard output, keys as the docs say, one final newline."""
     import msgspec
 
-    data = msgspec.json.format(msgspec.json.encode(value), indent=2)
-    click.echo(data.decode())
+    try:
+        data = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    except UnicodeEncodeError:  # names of files can be bytes that are no text
+        import json
+
+        data = json.dumps(msgspec.to_builtins(value), indent=2)
+    click.echo(data)

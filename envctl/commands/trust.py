@@ -175,7 +175,13 @@ def _signature(lock: Located, suffix: str, *, other: str, way: str) -> bytes | J
 def _judged(lock: Located, suffix: str, kind: str, found: Trusted | Refused) -> Judged:
     place = lock.shown + suffix
     if isinstance(found, Trusted):
-        signature = Signature(kind=kind, file=place, identity=found.identity, issuer=found.issuer, key=found.key)
+        signature = Signature(
+            kind=kind,
+            file=printable(place),
+            identity=printable(found.identity),
+            issuer=found.issuer,
+            key=found.key,
+        )
         return Judged(signature=signature)
     code = named("lockfile-signature-other" if found.edited else "lockfile-signer-untrusted")
     finding = code.finding(

@@ -122,19 +122,25 @@ def report_of(
 ) -> Report:
     """The report on a verification that began at `start`, by the monotonic clock."""
     pin = lockfile.envctl.platforms.get(platform)
+    base = None if pin is None else pin.base_digest
     return Report(
         verdict=found.verdict,
         scope=found.scope,
         target=lockfile.target,
         platform=platform,
-        subject=subject,
-        lock=msgspec.structs.replace(lock, base=None if pin is None else pin.base_digest),
+        subject=msgspec.structs.replace(subject, name=_text(subject.name)),
+        lock=msgspec.structs.replace(lock, file=_text(lock.file), base=base),
         package_set=found.package_set,
         findings=found.findings,
         counts=found.counts,
         seconds=round(time.monotonic() - start, 3),
         signature=signature,
     )
+
+
+def _text(name: str) -> str:
+    """A name as text: bytes of it that are none are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def lock_reference(project: Path, lock: Located) -> LockReference:

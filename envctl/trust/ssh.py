@@ -120,7 +120,7 @@ def sign(data: bytes, key: str, *, namespace: str, terminal: bool, environ: Mapp
             raise UsageError(
                 "there is no such key" if not place.exists() else "is no file", file=key, hint="`--key FILE` names one"
             )
-        asked = ("-Y", "sign", "-n", namespace, "-f", place.absolute())
+        asked = ("-q", "-Y", "sign", "-n", namespace, "-f", place.absolute())
         done = _keygen(*asked, data=data, environ=environ, terminal=terminal)
         if done.status != 0 or not done.stdout.startswith("-----BEGIN SSH SIGNATURE-----"):
             said = _said(done, folder)
@@ -169,7 +169,7 @@ def _key(done: Finished) -> str | None:
 def _said(done: Finished, folder: Path) -> str:
     """The one line of what ssh-keygen wrote that says why, without the names of our own files."""
     lines = [line.replace(f"{folder}/", "").strip() for line in done.stderr.splitlines()]
-    told = [line for line in lines if line and not line.startswith(("Signing data", "Enter passphrase"))]
+    told = [line for line in lines if line and not line.startswith("Enter passphrase")]
     told += [line.partition("Enter passphrase: ")[2] for line in lines if line.startswith("Enter passphrase: ")]
     placed = [_LINE.sub(r"line \1 of the list: ", line) for line in told if _LINE.match(line)]
     return (placed or told or [""])[0][:200]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -381,3 +382,18 @@ def test_a_sigstore_bundle_counts_where_an_issuer_is_named(
     bundle.write_bytes(instance.bundle(b"other", "alice@example.com", "https://accounts.example"))
     assert "ENV702" in asked(team, *demanded).out
     assert asked(team, "--allowed-signers", team.signers).status == 1
+
+
+def test_names_that_are_no_text_are_in_reports_as_escapes(team: Team, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/n\xff"))
+    shutil.copytree(team.folder / "profiles", folder)
+    (team.folder / ".venv").rename(team.folder / os.fsdecode(b"v\xff"))
+    lock = folder / "locked/pylock.train.toml"
+    done = envctl("sign", lock, "--key", team.alice, "--format", "json")
+    assert (done.status, done.json["signed"][0]["file"]) == (0, str(lock)), done.err
+    demanded = ("--require-signature", "--allowed-signers", team.signers, "--attestation", tmp_path / "a.json")
+    done = envctl(*("-C", team.folder, "verify", lock, "--venv", os.fsdecode(b"v\xff"), *demanded, "--format", "json"))
+    assert done.status == 0, done.err
+    assert done.json["subject"]["name"] == "v\\udcff"
+    assert done.json["signature"]["file"].endswith("n\\udcff/locked/pylock.train.toml.sig")
+    assert json.loads((tmp_path / "a.json").read_text())["predicate"]["verdict"] == "ok"
