@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from envctl.commands.locate import Located
 from envctl.errors import InvalidFile, UsageError
 from envctl.model.codes import named, verdict_of
 from envctl.model.finding import Counts, Finding, PackageSet, Severity, Signature, Verification
@@ -17,7 +17,9 @@ from envctl.model.manifest import environment_digest
 from envctl.system.files import read_bytes
 from envctl.trust.judgement import LIMIT, SIGSTORE, SSH, Refused, Trusted
 from envctl.trust.signers import preferences, signers
-from envctl.verify.world import printable
+
+if TYPE_CHECKING:
+    from envctl.commands.locate import Located
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,7 +143,7 @@ def _ssh(project: Path, lock: Located, trust: Trust, environ: Mapping[str, str])
     if judged.signature is None or not trusted.inside:
         return judged
     message = "lies in the project: whoever can change the lockfile can change it too"
-    warning = named("signers-in-project").finding(message, path=printable(trusted.place))
+    warning = named("signers-in-project").finding(message, path=_shown(trusted.place))
     return msgspec.structs.replace(judged, findings=(warning,))
 
 
@@ -168,7 +170,7 @@ def _signature(lock: Located, suffix: str, *, other: str, way: str) -> bytes | J
     except InvalidFile as error:
         message, code = f"is no signature: {error.what}" + (f" ({error.found})" if error.found else ""), ""
     return Judged(
-        signature=None, findings=(named(code or "lockfile-signer-untrusted").finding(message, path=printable(shown)),)
+        signature=None, findings=(named(code or "lockfile-signer-untrusted").finding(message, path=_shown(shown)),)
     )
 
 
@@ -177,21 +179,27 @@ def _judged(lock: Located, suffix: str, kind: str, found: Trusted | Refused) -> 
     if isinstance(found, Trusted):
         signature = Signature(
             kind=kind,
-            file=printable(place),
-            identity=printable(found.identity),
+            file=_shown(place),
+            identity=_shown(found.identity),
             issuer=found.issuer,
             key=found.key,
         )
         return Judged(signature=signature)
     code = named("lockfile-signature-other" if found.edited else "lockfile-signer-untrusted")
     finding = code.finding(
-        printable(found.why),
-        path=printable(place),
-        expected=None if found.expected is None else printable(found.expected),
-        found=None if found.found is None else printable(found.found),
+        _shown(found.why),
+        path=_shown(place),
+        expected=None if found.expected is None else _shown(found.expected),
+        found=None if found.found is None else _shown(found.found),
     )
     return Judged(signature=None, findings=(finding,))
 
 
 def _beside(path: Path, suffix: str) -> Path:
     return path.with_name(path.name + suffix)
+
+
+def _shown(text: str) -> str:
+    from envctl.verify.world import printable  # while files are hashed, and not before
+
+    return printable(text)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 import envctl
-from envctl.commands.locate import Located, locate, located, locked_targets
 from envctl.commands.trust import ANY, Trust, judge, refused, with_signature
 from envctl.errors import InvalidFile, UsageError
 from envctl.inventory.venv import Reading, Venv
@@ -25,6 +24,7 @@ from envctl.model.target import LOCKED
 from envctl.system.machine import host
 
 if TYPE_CHECKING:
+    from envctl.commands.locate import Located
     from envctl.verify.listing import Listing
 
 _VENV = Path(".venv")
@@ -176,6 +176,8 @@ def _platform(lockfile: Lockfile) -> Platform:
 
 def find(project: Path, target: str | None) -> Located:
     """The lockfile of a target; of the only one that is locked where none is named, or of the image around us."""
+    from envctl.commands.locate import locate, located, locked_targets
+
     if target is not None:
         return locate(project, target)
     known = locked_targets(project)
