@@ -143,4 +143,4 @@ def _show_report(settings: Settings, report: Report) -> None:
     """What was found wrong, as a message: standard output has the result."""
     from envctl.report.text import Style, render
 
-    click.echo(render(report, Style(verbose=settings.verbose, color=False)), err=True)
+    click.echo(render(report, style=Style(verbose=settings.verbose, color=False)), err=True)

@@ -192,5 +192,5 @@ def _refused(settings: Settings, report: Report) -> int:
     from envctl.commands.verify import exit_code
     from envctl.report.text import Style, render
 
-    click.echo(render(report, Style(verbose=settings.verbose)), err=True)
+    click.echo(render(report, style=Style(verbose=settings.verbose)), err=True)
     return exit_code(report)

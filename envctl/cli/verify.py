@@ -10,8 +10,10 @@ import click
 
 from envctl.cli import complete
 from envctl.cli.context import Settings, pass_settings
+from envctl.cli.reports import deliver, show_schema
 from envctl.cli.trusting import trusting
 from envctl.errors import UsageError
+from envctl.report.formats import FORMATS
 
 if TYPE_CHECKING:
     from envctl.commands.trust import Trust
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   envctl verify demo:cpu    the active environment, else .venv
-  envctl verify demo:cpu --venv .venv --format json -o report.json"""
+  envctl verify demo:cpu -o report.html    a page for people; .sarif, .xml and .json for programs
+  envctl verify --schema    the JSON Schema of `--format json`"""
 )
 @click.argument("target", required=False, shell_complete=complete.targets)
 @click.option(
@@ -62,13 +65,21 @@ Examples:
     shell_complete=complete.files,
     help="Write an in-toto statement on this verification there, to be signed.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="The report's format (default: as FILE's ending says, else text).",
+)
 @click.option(
     "-o",
     "--output",
     metavar="FILE",
     shell_complete=complete.files,
-    help="Write the report there and not to standard output.",
+    help="Write the report there; .json, .xml (JUnit), .sarif and .html say its format.",
+)
+@click.option(
+    "--schema", is_flag=True, is_eager=True, expose_value=False, callback=show_schema, help="Print its JSON Schema."
 )
 @pass_settings
 def command(
@@ -86,7 +97,7 @@ def command(
     accept_self: bool,
     trust: Trust,
     attestation: str | None,
-    form: str,
+    form: str | None,
     output: str | None,
 ) -> int:
     """Hash what is installed and compare it with the lockfile.
@@ -136,21 +147,7 @@ def command(
                 offline=offline,
                 step=lambda text: progress(text, 0, 0),
             )
-    if form == "json":
-        from envctl.report.json import render as render_json
-
-        text = render_json(report)
-    else:
-        from envctl.report.text import Style, render
-
-        text = render(report, Style(verbose=settings.verbose, color=output is None and settings.colored()))
-    if output is None:
-        _show(settings, text)
-    else:
-        from envctl.system.files import write_atomically
-
-        write_atomically({settings.directory / output: (text + "\n").encode("utf-8", "surrogateescape")})
-        settings.say(f"{report.verdict.value}: the report on {report.subject.name} is in {output}")
+    deliver(settings, report, form=form, output=output)
     if attestation is not None:
         from envctl.commands.attest import attest
 
@@ -191,12 +188,3 @@ def _check_attestation(attestation: str | None, output: str | None) -> None:
     from envctl.commands.attest import moment
 
     moment(os.environ)
-
-
-def _show(settings: Settings, text: str) -> None:
-    """The report on standard output; its last line, what to type next, is a message."""
-    result, _, last = text.rpartition("\n")
-    hinted = last.startswith("hint: ")
-    click.echo(result if hinted else text, color=True)
-    if hinted:
-        settings.say(last)

@@ -133,6 +133,8 @@ def report_of(
         package_set=found.package_set,
         findings=found.findings,
         counts=found.counts,
+        packages=found.packages,
+        strict=found.strict,
         seconds=round(time.monotonic() - start, 3),
         signature=signature,
     )
@@ -242,4 +244,7 @@ def own_word(found: Verification, *, accepted: bool) -> Verification:
     if found.verdict is not Verdict.OK:
         return found
     kept = tuple(finding for finding in found.findings if finding.severity is not Severity.ERROR)
-    return msgspec.structs.replace(found, verdict=Verdict.UNVERIFIABLE, scope=("self",), findings=kept)
+    packages = tuple(msgspec.structs.replace(state, verdict=Verdict.UNVERIFIABLE) for state in found.packages)
+    return msgspec.structs.replace(
+        found, verdict=Verdict.UNVERIFIABLE, scope=("self",), findings=kept, packages=packages
+    )

@@ -52,12 +52,32 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
 
 
+class PackageState(msgspec.Struct, frozen=True, kw_only=True):
+    """A package that is locked, or that is installed all the same.
+
+    Attributes:
+        name: normalised.
+        expected: the locked version, None where it is not locked; `found`: the installed one, None where there is none.
+        verdict: the worst that a finding on the package asks for.
+        files, bytes: regular files of the environment that are the package's.
+    """
+
+    name: str
+    expected: str | None
+    found: str | None
+    verdict: Verdict
+    files: int
+    bytes: int
+
+
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """How one environment compares with its lockfile.
 
     Attributes:
         scope: what the verdict covers, in the words of docs/reference/report.md; what is missing is not covered.
         findings: the worst first, then by package and path.
+        packages: by name; without those that are the base image's own, and without the team's project.
+        strict: whether warnings counted as errors.
     """
 
     verdict: Verdict
@@ -65,6 +85,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     package_set: PackageSet
     findings: tuple[Finding, ...]
     counts: Counts
+    packages: tuple[PackageState, ...] = ()
+    strict: bool = False
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,3 +139,5 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     seconds: float
     signature: Signature | None = None
+    packages: tuple[PackageState, ...] = ()
+    strict: bool = False

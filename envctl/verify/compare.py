@@ -14,6 +14,7 @@ from envctl.model.inventory import Interpreter, Inventory
 from envctl.model.lockfile import Lockfile
 from envctl.model.manifest import environment_digest
 from envctl.model.platform import Platform
+from envctl.model.printable import printable
 from envctl.verify import (
     base,
     bytecode,
@@ -32,7 +33,8 @@ from envctl.verify.listing import Listing, unlocked
 from envctl.verify.os_packages import Debs
 from envctl.verify.packages import Installed, Split
 from envctl.verify.rootfs import Builds
-from envctl.verify.world import BASE, Manifests, Seeds, World, printable
+from envctl.verify.states import states
+from envctl.verify.world import BASE, Manifests, Seeds, World
 
 _SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 _MOST_DISAGREEMENTS = 20
@@ -100,6 +102,8 @@ def compare(
         package_set=PackageSet(expected=lockfile.envctl.package_set[str(platform)], found=environment_digest(found)),
         findings=findings,
         counts=Counts(packages=len(split.locked) + len(split.other) + len(split.extra), files=files, bytes=count),
+        packages=states(world, (package for package, _ in pairs), split, findings, strict=strict),
+        strict=strict,
     )
 
 
@@ -175,6 +179,7 @@ def absent(
         ),
         findings=findings,
         counts=Counts(packages=0, files=0, bytes=0),
+        strict=strict,
     )
 
 

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from envctl.model.inventory import Entry, Kind
+from envctl.model.printable import printable
 from envctl.verify.makers import OWNER
-from envctl.verify.world import BASE, NOBODY, World, printable
+from envctl.verify.world import BASE, NOBODY, World
 
 _CUSTOMIZE = re.compile(r"(?:sitecustomize|usercustomize)(?:/__init__)?(?:\.[^/]+)?\.(?:py|pyc|so)")
 _ENDINGS = (".pth", ".py", ".pyc", ".so")

@@ -15,6 +15,7 @@ from envctl.model.lockfile import Lockfile, Package, Wheel
 from envctl.model.manifest import BIN, INCLUDE, PREFIX, SITE, Manifest
 from envctl.model.names import normalise
 from envctl.model.platform import Platform
+from envctl.model.printable import printable
 from envctl.model.record import canonical
 from envctl.verify.scripts import starters
 
@@ -165,13 +166,3 @@ class World:
         if path.startswith("../") or path in ("..", "."):
             return None
         return "lib/" + path.removeprefix("lib64/") if self.lib64 and path.startswith("lib64/") else path
-
-
-def printable(text: str) -> str:
-    """Text that no terminal takes for a command: control and undecodable characters are escaped."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode("ascii")
-        for char in text
-    )

@@ -66,7 +66,7 @@ def architecture() -> str:
 
 def mirror() -> str:
     """The address that this machine's own apt takes its release's main packages from."""
-    codename = _os_release(RELEASE).get("VERSION_CODENAME", "")
+    codename = own_release()
     # Without the option nothing is listed where `apt-get update` never ran.
     shown = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
     listed = _output(["apt-get", "indextargets", "--no-release-info", "--format", shown, "Created-By: Packages"])
@@ -82,6 +82,11 @@ def acquire_options() -> list[str]:
     ways = ("Acquire::http", "Acquire::https", "Acquire::ftp", "Acquire::Retries", "Acquire::ForceIPv")
     lines = _output(["apt-config", "dump", "--no-empty"]).splitlines()
     return [line for line in lines if line.startswith(ways)]
+
+
+def own_release() -> str:
+    """The codename of this machine's Debian."""
+    return _os_release(RELEASE).get("VERSION_CODENAME", "")
 
 
 def _os_release(file: Path) -> dict[str, str]:

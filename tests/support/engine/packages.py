@@ -7,6 +7,7 @@ and the way to it (proxy, certificates) are taken.
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,10 +27,28 @@ def suite(environ: Mapping[str, str]) -> str:
 
 def fetch(place: Place, suite: str, packages: Sequence[str], folder: Path) -> None:
     """Download the packages' files into `folder`; Unavailable when the mirror does not give them."""
+    env = _lists(place, suite)
+    folder.mkdir(parents=True, exist_ok=True)
+    _download(place, suite, packages, folder, env)
+
+
+def fetch_with_needs(place: Place, suite: str, packages: Sequence[str], without: Sequence[str], folder: Path) -> None:
+    """The same with all that they depend on, as on a machine that has nothing; `without` begins names that are not."""
+    env = _lists(place, suite)
+    folder.mkdir(parents=True, exist_ok=True)
+    argv = ["apt-get", "-q", "--simulate", "--no-install-recommends", "install", *packages]
+    done = subprocess.run(argv, env=env, check=False, capture_output=True, text=True)
+    names = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("Inst ")]
+    if done.returncode or not names:
+        raise Unavailable(f"{suite} has no {' '.join(packages)}: {done.stderr.strip()}")
+    _download(place, suite, [name for name in names if not name.startswith(tuple(without))], folder, env)
+
+
+def _lists(place: Place, suite: str) -> dict[str, str]:
+    """A package list of our own, and the environment in which apt uses it."""
     state = place.work / "apt" / suite
     for name in ("lists/partial", "archives/partial"):
         (state / name).mkdir(parents=True, exist_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
     (state / "status").write_bytes(b"")
     (state / "sources.list").write_text(f"deb [signed-by={machine.KEYRING}] {machine.mirror()} {suite} main\n")
     (state / "apt.conf").write_text(
@@ -50,6 +69,14 @@ def fetch(place: Place, suite: str, packages: Sequence[str], folder: Path) -> No
     try:
         # Without this an unreachable mirror is a warning, and the download then knows no package.
         jobs.retried(f"fetching {suite}'s package list", ["apt-get", "-q", "update", "--error-on=any"], log, env)
+    except Failed as error:
+        raise Unavailable(str(error)) from error
+    return env
+
+
+def _download(place: Place, suite: str, packages: Sequence[str], folder: Path, env: Mapping[str, str]) -> None:
+    log = place.log / f"apt-{suite}.log"
+    try:
         jobs.retried(f"fetching packages of {suite}", ["apt-get", "-q", "download", *packages], log, env, folder)
     except Failed as error:
         raise Unavailable(str(error)) from error
