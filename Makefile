@@ -51,7 +51,7 @@ golden: $(STAMP) ## rewrite the golden files; review them like code
 	ENVCTL_GOLDEN=rewrite $(BIN)/python -m pytest -q -k golden
 
 pictures: $(STAMP) ## record the pictures of README and docs from real runs
-	@$(BIN)/python -m demo --pictures docs/pictures
+	@PYTHONPATH=tests $(BIN)/python -B -m demo --pictures docs/pictures
 
 bench: $(STAMP) ## the speed table of docs/reference/speed.md, side by side in one run
 	$(BIN)/python -m benchmarks

@@ -24,7 +24,7 @@ VICTIM = "sklearn/metrics/_classification.py"
 def main() -> None:
     """Run the demonstration; with --pictures DIR, record it."""
     parser = argparse.ArgumentParser(prog="make demo")
-    parser.add_argument("--pictures", type=Path, help="write SVG pictures of the run to this folder")
+    parser.add_argument("--pictures", type=Path, help="write pictures of the run, and of its report, to this folder")
     options = parser.parse_args()
     started = time.monotonic()
     WORK.mkdir(parents=True, exist_ok=True)
@@ -45,6 +45,7 @@ def main() -> None:
     screen.note("Next: `.build/venv/bin/envctl --help`, or docs/getting-started.md for a project of your own.")
     if options.pictures:
         _save(screen, options.pictures / "demo-verify.svg", "one changed byte")
+        _save_report(screen, options.pictures / "report.png")
 
 
 def _lock_and_install(screen: Screen) -> None:
@@ -119,6 +120,18 @@ def _uv_project() -> Path:
     if done.returncode:
         sys.exit(done.stderr)
     return project
+
+
+def _save_report(screen: Screen, path: Path) -> None:
+    """The HTML report on the changed environment, as a browser shows it; `tests` is on the path (`make pictures`)."""
+    from support.browser import browser
+
+    place = ".build/demo/report.html"
+    screen.run(["envctl", "verify", "demo:cpu", "--venv", ".build/demo/changed", "-o", place], expect=1, cwd=ROOT)
+    with browser() as chromium:
+        page = chromium.new_page(viewport={"width": 1100, "height": 860})
+        page.goto((ROOT / place).as_uri())
+        page.screenshot(path=path)
 
 
 def _save(screen: Screen, path: Path, title: str) -> None:

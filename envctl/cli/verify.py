@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @click.command(
     epilog="""\b
 Examples:
-  envctl verify demo:cpu    the active environment, else .venv
-  envctl verify demo:cpu -o report.html    a page for people; .sarif, .xml and .json for programs
-  envctl verify --schema    the JSON Schema of `--format json`"""
+  envctl verify demo:cpu                   the active environment, else .venv
+  envctl verify demo:cpu -o report.html    a page; .sarif, .xml and .json too
+  envctl verify --schema                   the JSON Schema of `--format json`"""
 )
 @click.argument("target", required=False, shell_complete=complete.targets)
 @click.option(
@@ -79,7 +79,12 @@ Examples:
     help="Write the report there; .json, .xml (JUnit), .sarif and .html say its format.",
 )
 @click.option(
-    "--schema", is_flag=True, is_eager=True, expose_value=False, callback=show_schema, help="Print its JSON Schema."
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_schema,
+    help="Print the JSON Schema of the report.",
 )
 @pass_settings
 def command(

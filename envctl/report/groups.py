@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from envctl.model.codes import CODES, verdict_of
+from envctl.model.codes import verdict_of
 from envctl.model.finding import Finding, PackageState, Report, Severity, Verdict
 
 # The first digit of a code -> what findings without a package are about; the last column: in images only.
@@ -88,8 +88,3 @@ def by_kind(findings: tuple[Finding, ...]) -> str:
     for finding in findings:
         kinds[finding.name] = kinds.get(finding.name, 0) + 1
     return ", ".join(f"{count:,} {name}" for name, count in kinds.items())
-
-
-def title_of(finding: Finding) -> str:
-    """One line on what kind of finding it is."""
-    return CODES[finding.code].title

@@ -21,54 +21,9 @@ from envctl.errors import InvalidFile, UsageError
 from envctl.model.finding import Verdict
 from envctl.model.lockfile import PlatformPin
 from envctl.model.platform import Platform
+from envctl.report.json import SCHEMA as SHIPPED
 
-SCHEMA = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": [
-        "schema",
-        "verdict",
-        "scope",
-        "target",
-        "platform",
-        "subject",
-        "lock",
-        "package_set",
-        "findings",
-        "counts",
-        "seconds",
-        "signature",
-    ],
-    "properties": {
-        "schema": {"const": "envctl.verify/1"},
-        "verdict": {"enum": ["ok", "changed", "untrusted", "unverifiable"]},
-        "scope": {"type": "array", "items": {"type": "string"}},
-        "target": {"type": "string"},
-        "platform": {"type": "string"},
-        "subject": {"type": "object", "required": ["kind", "name", "digest"]},
-        "lock": {"type": "object", "required": ["file", "digest"]},
-        "package_set": {"type": "object", "required": ["expected", "found"]},
-        "findings": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["code", "name", "severity", "package", "path", "expected", "found", "message"],
-                "properties": {
-                    "code": {"pattern": "^ENV[0-9]{3}$"},
-                    "severity": {"enum": ["error", "warning", "note"]},
-                    **{
-                        key: {"type": ["string", "null"]}
-                        for key in ("name", "package", "path", "expected", "found", "message")
-                    },
-                },
-            },
-        },
-        "counts": {"type": "object", "required": ["packages", "files", "bytes"]},
-        "seconds": {"type": "number"},
-        "signature": {"type": ["object", "null"]},
-    },
-}
+SCHEMA = json.loads(SHIPPED.read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
