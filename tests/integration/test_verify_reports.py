@@ -100,7 +100,7 @@ def test_the_report_lists_every_package_with_its_size(team: Path, wheels: list[P
     for path in own:
         path.unlink()
     write_lock(team, lock_for(wheels))
-    missing = [state for state in json_of(team)["packages"] if state["name"] == "beta"][0]
+    missing = next(state for state in json_of(team)["packages"] if state["name"] == "beta")
     assert missing["verdict"] == "changed"
 
 

@@ -76,9 +76,11 @@ def _group(item: Listed, *, opened: bool) -> Iterator[str]:
     count = len(group.findings)
     open_ = " open" if opened else ""
     label = f"{count:,} finding{'s' if count != 1 else ''}"
-    yield f'<details class="group" id="{item.id}" data-state="{group.verdict.value}"{open_}>'
+    mild = group.verdict is Verdict.OK  # warnings and notes: no verdict's filter hides them
+    shown = mark(Verdict.UNTRUSTED, group.findings[0].severity.value) if mild else mark(group.verdict)
+    yield f'<details class="group" id="{item.id}" data-state="{"mild" if mild else group.verdict.value}"{open_}>'
     yield (
-        f'<summary><span class="what">{mark(group.verdict)}<span class="name">{name(group.name)}</span></span>'
+        f'<summary><span class="what">{shown}<span class="name">{name(group.name)}</span></span>'
         f'<span class="count">{label}</span></summary>'
     )
     yield "<ul>"

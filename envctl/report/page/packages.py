@@ -36,7 +36,10 @@ def section(report: Report, listed: Sequence[Listed]) -> Iterator[str]:
 
 def controls(report: Report, listed: Sequence[Listed]) -> Iterator[str]:
     """Search and filter of packages and findings: a script shows them, since without one they do nothing."""
-    there = {state.verdict for state in report.packages} | {item.group.verdict for item in listed}
+    differing = {item.group.verdict for item in listed} - {Verdict.OK}
+    there = {state.verdict for state in report.packages} | differing
+    if not there:
+        return
     present = [verdict for verdict in _ORDER if verdict in there]
     yield '<form id="filter" role="search" hidden>'
     yield '<p><label for="query">Search packages and findings</label>'

@@ -41,7 +41,7 @@
       group.node.open = words.length > 0 ? left > 0 : opened.get(group);
       findings += left;
     }
-    const parts = [count(packages, rows.length, "package")];
+    const parts = rows.length ? [count(packages, rows.length, "package")] : [];
     if (total) parts.push(count(findings, total, "finding"));
     shown.textContent = `${parts.join(" and ")} shown`;
   };
