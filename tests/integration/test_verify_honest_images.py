@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from support.attacked import SITE, VENV, Victim, victim
 from support.environments import uv_install, uv_venv
 from support.project import Ran
+
+from envctl.report.json import SCHEMA
 
 __all__ = ["victim"]
 
@@ -71,7 +75,7 @@ def test_the_image_itself_and_its_report(victim):
     lock = victim.project.lockfile()
     assert set(found) == {
         *("schema", "verdict", "scope", "target", "platform", "subject", "lock"),
-        *("package_set", "findings", "counts", "seconds"),
+        *("package_set", "findings", "counts", "seconds", "packages", "strict"),
     }
     assert (found["schema"], found["verdict"], found["target"]) == ("envctl.verify/1", "ok", "train")
     assert found["platform"] == "linux/amd64"
@@ -87,6 +91,11 @@ def test_the_image_itself_and_its_report(victim):
     assert found["findings"] == []
     assert found["counts"]["packages"] == 3
     assert found["counts"]["files"] > 20
+    assert [(state["name"], state["expected"], state["verdict"]) for state in found["packages"]] == [
+        (package.name, package.version, "ok") for package in lock.packages
+    ]
+    assert all(state["found"] == state["expected"] and state["files"] > 0 for state in found["packages"])
+    Draft202012Validator(json.loads(SCHEMA.read_text("utf-8"))).validate(found)
     assert set(found["scope"]) >= {"packages", "files", "bytecode", "base", "interpreter", "image-settings"}
 
 
