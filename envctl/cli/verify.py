@@ -156,7 +156,7 @@ def command(
     if attestation is not None:
         from envctl.commands.attest import attest
 
-        attest(report, settings.directory / attestation, reader=reader, strict=strict)
+        attest(report, settings.directory / attestation, reader=reader)
     return exit_code(report)
 
 

@@ -23,7 +23,6 @@ def attest(
     place: Path,
     *,
     reader: str = "outside",
-    strict: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> None:
     """Write the statement on a report, whatever its verdict is.
@@ -33,7 +32,7 @@ def attest(
         ToolFailed: it could not be written.
     """
     when = moment(os.environ if environ is None else environ)
-    said = statement(report, verified=when, version=__version__, reader=reader, strict=strict)
+    said = statement(report, verified=when, version=__version__, reader=reader)
     data = msgspec.json.format(msgspec.json.encode(said), indent=2) + b"\n"
     write_atomically({place: data})
 

@@ -200,6 +200,6 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def _shown(text: str) -> str:
-    from envctl.verify.world import printable  # while files are hashed, and not before
+    from envctl.model.printable import printable  # while files are hashed, and not before
 
     return printable(text)

@@ -19,14 +19,13 @@ SCHEMA = "envctl.attestation/1"
 _IMAGES = ("image", "archive")
 
 
-def statement(report: Report, *, verified: datetime, version: str, reader: str, strict: bool) -> dict[str, object]:
+def statement(report: Report, *, verified: datetime, version: str, reader: str) -> dict[str, object]:
     """The statement, ready to be written as JSON.
 
     Args:
         verified: when, with a timezone.
         version: envctl's.
         reader: who read an image: outside, inside, both.
-        strict: whether warnings counted.
     """
     signature = None if report.signature is None else msgspec.to_builtins(report.signature)
     counts = {str(severity.value): 0 for severity in Severity}
@@ -56,7 +55,7 @@ def statement(report: Report, *, verified: datetime, version: str, reader: str, 
             "base": _digest(report.lock.base),
             "signature": signature,
             "findings": {**counts, "codes": sorted({finding.code for finding in report.findings})},
-            "strict": strict,
+            "strict": report.strict,
             "reader": reader,
             "verifier": {"name": "envctl", "version": version},
             "timeVerified": verified.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -9,7 +9,7 @@ import msgspec
 from envctl.model.finding import Finding, Report, Severity, Signature, Verdict
 from envctl.model.printable import shortened
 from envctl.report.interface import Places, cleaned
-from envctl.report.words import NO_NAME, SELF, answer, hint, short, size
+from envctl.report.words import NO_NAME, SELF, answer, distrusted, hint, short, size
 
 _SCREEN = 24
 _FEW = 4  # lines that each group has at least, its name with them, while there is room
@@ -118,8 +118,8 @@ def _path(finding: Finding) -> str:
 
 
 def _tail(report: Report, *, verbose: bool) -> Iterator[str]:
-    if _distrusted(report):
-        yield f"hint: `envctl explain {report.findings[0].code}`"
+    if distrusted(report):
+        yield f"hint: {hint(report)}"
         return
     counts = report.counts
     packages = f"{counts.packages:,} package{'s' if counts.packages != 1 else ''}"

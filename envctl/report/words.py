@@ -20,9 +20,13 @@ SELF = "the verifier runs inside of what it verified, so this is the environment
 
 def answer(report: Report) -> str:
     """What the verdict means for this environment, without the verdict's own word."""
-    # a signature was required and is not right: then nothing else was looked at
-    words = _DISTRUSTED if report.scope == ("signature",) else _HEADS[report.verdict]
+    words = _DISTRUSTED if distrusted(report) else _HEADS[report.verdict]
     return words.format(name=report.subject.name, target=report.target)
+
+
+def distrusted(report: Report) -> bool:
+    """Whether a signature was required and is not right: then nothing else was looked at."""
+    return report.scope == ("signature",)
 
 
 def hint(report: Report) -> str | None:
@@ -32,7 +36,7 @@ def hint(report: Report) -> str | None:
     if not report.findings or (report.verdict is Verdict.OK and report.findings[0].severity is Severity.NOTE):
         return None
     explain = f"`envctl explain {report.findings[0].code}`"
-    if report.verdict in (Verdict.OK, Verdict.UNVERIFIABLE):
+    if report.verdict in (Verdict.OK, Verdict.UNVERIFIABLE) or distrusted(report):
         return explain
     if report.subject.kind != "venv":
         return f"{explain}; find out how it came about, then `envctl build {report.target}`"

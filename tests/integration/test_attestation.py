@@ -203,7 +203,7 @@ REPORT = Report(
 )
 def test_what_a_statement_is_about(tmp_path: Path, kind: str, digest: str | None, subject: dict[str, Any]) -> None:
     seen = Subject(kind=kind, name="x", digest=digest and f"sha256:{digest * 64}")
-    attest(msgspec.structs.replace(REPORT, subject=seen), tmp_path / "statement", reader="both", strict=True)
+    attest(msgspec.structs.replace(REPORT, subject=seen), tmp_path / "statement", reader="both")
     data = valid(tmp_path / "statement")
     assert data["subject"] == [subject]
     assert data["predicate"]["base"] == {"sha256": "2" * 64}
