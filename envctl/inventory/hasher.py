@@ -1,7 +1,7 @@
 """Hash regular files. Standard library only: a script of `worker.py`, and a module of this process.
 
 A batch is paths separated by NUL; the answer is a line with its number, a line for each path (sha256, mode in octal
-digits, size; or `!` and a reason), and an empty line.
+digits, size, the first four bytes as hex; or `!` and a reason), and an empty line.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Reads through one buffer that stays in the processor's cache: as fast as mapping files, without a mapped file's
 # growth of resident memory, and without dying when a file is cut while it is read.
 _CHUNK = 1 << 17
+_START = 4
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
 _NOFOLLOW = _FLAGS | getattr(os, "O_NOFOLLOW", 0)
 
@@ -25,8 +26,8 @@ class Changed(Exception):
     """The file is no regular file, or was written to while it was read."""
 
 
-def measure(path: bytes, *, follow: bool = False) -> tuple[str, int, int]:
-    """Sha256 (64 hex digits) of a regular file's content, its permission bits, its size.
+def measure(path: bytes, *, follow: bool = False) -> tuple[str, int, int, bytes]:
+    """Sha256 (64 hex digits) of a regular file's content, its permission bits, its size, its first four bytes.
 
     Raises:
         Changed: it is no regular file (any more), or changed meanwhile.
@@ -39,9 +40,9 @@ def measure(path: bytes, *, follow: bool = False) -> tuple[str, int, int]:
             raise Changed("it is no regular file")
         if before.st_size < _CHUNK:
             data = os.read(descriptor, _CHUNK)
-            read, digest = len(data), hashlib.sha256(data)
+            read, digest, start = len(data), hashlib.sha256(data), data[:_START]
         else:
-            read, digest = 0, hashlib.sha256()
+            read, digest, start = 0, hashlib.sha256(), os.pread(descriptor, _START, 0)
         if read < before.st_size:
             read += _rest(descriptor, digest)
         after = os.fstat(descriptor)
@@ -49,7 +50,7 @@ def measure(path: bytes, *, follow: bool = False) -> tuple[str, int, int]:
         os.close(descriptor)
     if read != before.st_size or (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
         raise Changed("it changed while it was read")
-    return digest.hexdigest(), stat.S_IMODE(before.st_mode), read
+    return digest.hexdigest(), stat.S_IMODE(before.st_mode), read, start
 
 
 def _rest(descriptor: int, digest: hashlib._Hash) -> int:
@@ -66,8 +67,8 @@ def answer(path: bytes) -> str:
     """The line of one path."""
     for _ in range(2):  # a file that is being written may be complete the next moment
         try:
-            digest, mode, size = measure(path)
-            return f"{digest} {mode:o} {size}"
+            digest, mode, size, start = measure(path)
+            return f"{digest} {mode:o} {size} {start.hex()}"
         except Changed as error:
             reason = str(error)
         except OSError as error:

@@ -33,16 +33,18 @@ def entry(path: str) -> dict[str, Any]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             digest, size, parts = hashlib.sha256(), 0, []
+            start = b""
             kept = keeps(path.lstrip("/"), status.st_size)
             while True:
                 piece = file.read(1 << 20)
                 if not piece:
                     break
                 digest.update(piece)
+                start = start or piece[:4]
                 size += len(piece)
                 if kept:
                     parts.append(piece)
-        found.update(kind="file", size=size, sha256=digest.hexdigest())
+        found.update(kind="file", size=size, sha256=digest.hexdigest(), start=start.hex())
         if kept:
             found["text"] = base64.b64encode(b"".join(parts)).decode("ascii")
     else:

@@ -103,6 +103,7 @@ def _entry(item: dict[str, Any]) -> Entry:
         int(item.get("size", 0)),
         None if digest is None else str(digest),
         item.get("link"),
+        start=bytes.fromhex(item.get("start", "")),
     )
 
 

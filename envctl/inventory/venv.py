@@ -206,8 +206,8 @@ def _hashed(tree: _Tree, answers: Iterable[tuple[bytes, str]]) -> tuple[dict[str
             problems.append(Problem(path, answer[1:]))
             entries[path] = Entry(Kind.FILE, 0)
         elif path is not None:
-            mode, _, size = rest.partition(" ")
-            entries[path] = Entry(Kind.FILE, int(mode, 8), int(size), digest)
+            mode, size, start = rest.split(" ")
+            entries[path] = Entry(Kind.FILE, int(mode, 8), int(size), digest, start=bytes.fromhex(start))
     for path, place in tree.behind.items():
         answer = behind.get(place) or entries[tree.files[place][0]].sha256 or "!it could not be read"
         if answer[0] == "!":

@@ -33,6 +33,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
             neither, or could not be read (then `Inventory.problems` says why).
         link: a link's target as it is written.
         real: the place behind a link, absolute, with every link followed; None where it leads nowhere.
+        start: the first four bytes of a regular file, which say what kind of content it has.
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     sha256: str | None = None
     link: str | None = None
     real: str | None = None
+    start: bytes = b""
 
 
 class Problem(msgspec.Struct, frozen=True):

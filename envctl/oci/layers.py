@@ -25,6 +25,7 @@ COMPRESSED = _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _PIECE = 2**20
 _MOST_ENTRIES = 4_000_000
 _WHOLE = 2**20
+_START = 4
 _KINDS = {"folder": Kind.FOLDER, "device": Kind.DEVICE, "fifo": Kind.FIFO}
 
 Keep = Callable[[str, int], bool]
@@ -290,17 +291,19 @@ class _Reading:
         packs = self._packs is not None and self._packs(path, size)
         if packs or size <= _WHOLE or self._keep(path, size):
             data = tar.content(member)
-            digest = hashlib.sha256(data).hexdigest()
+            digest, start = hashlib.sha256(data).hexdigest(), bytes(data[:_START])
             if self._keep(path, size):
                 self.texts[path] = data
             if packs and self._pack is not None:
                 self.packed[path] = self._pack.add(data)
         else:
-            hashing = hashlib.sha256()
+            hashing, start = hashlib.sha256(), b""
             for piece in tar.pieces(member):
                 hashing.update(piece)
+                if len(start) < _START:
+                    start += bytes(piece[: _START - len(start)])
             digest = hashing.hexdigest()
-        return Entry(Kind.FILE, member.mode, size, digest)
+        return Entry(Kind.FILE, member.mode, size, digest, start=start)
 
     def _hardlink(self, path: str, member: Member) -> None:
         target = "/".join(part for part in member.target.split("/") if part not in ("", "."))

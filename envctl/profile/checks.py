@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from envctl.model.platform import NAMES, Libc
 from envctl.model.target import NAME
+from envctl.model.writable import RUNTIME, unfit
 from envctl.profile import moment
 from envctl.profile.show import did_you_mean
 
@@ -321,12 +322,11 @@ def file_name(value: str) -> None:
         raise Unfit("is not a file name", "a file name without a folder, such as distutils-precedence.pth")
 
 
-def below(value: str) -> None:
-    """A path under the environment's prefix."""
-    if not _parts_fit(value):
-        raise Unfit(
-            "is not a path under the environment", "a relative path such as share/jupyter/runtime, without '..'"
-        )
+def writable(value: str) -> None:
+    """A folder of data under the environment's prefix."""
+    why = unfit(value)
+    if why is not None:
+        raise Unfit(why, f"a folder of data under the environment, such as {RUNTIME} or share/nltk_data")
 
 
 def cuda(value: str) -> None:
@@ -387,5 +387,5 @@ CHECKS: dict[str, Check] = {
     "commands{key}": name,
     "commands{}": words,
     "policy.startup-hooks[]": file_name,
-    "policy.writable[]": below,
+    "policy.writable[]": writable,
 }

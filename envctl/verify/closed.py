@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-import posixpath
-
 from envctl.model.finding import Severity
 from envctl.model.inventory import Entry, Kind
 from envctl.verify.makers import OWNER
 from envctl.verify.world import BASE, NOBODY, World
+from envctl.verify.writable import Writable, reason
 
-_CODE = (
-    ".py",
-    ".pyc",
-    ".pyo",
-    ".pyd",
-    ".pyw",
-    ".so",
-    ".dll",
-    ".dylib",
-    ".pth",
-    ".egg",
-    ".egg-link",
-    ".whl",
-    ".zip",
-    ".sh",
-)
-_CONFIG = (".cfg", ".conf", ".ini", ".toml")
 _SET_ID = 0o6000
 _WORLD_WRITABLE = 0o002
 _STICKY = 0o1000
@@ -37,16 +19,18 @@ def check(world: World) -> None:
     if world.lib64:
         world.own("lib64", OWNER)
     _check_problems(world)
+    writable = Writable(world)
     links, special, risky = _odd(world)
-    _check_links(world, links)
+    _check_links(world, writable, links)
     for path, entry in special:
         world.own(path, NOBODY)
         world.report("special-file", f"is a {entry.kind.value}", path=path)
     _check_permissions(world, risky)
     for mount in world.inventory.mounts:
-        severity = Severity.ERROR if world.picture is not None else None
+        # What is mounted into a container is not read; over data that programs write, that is no more than a warning.
+        severity = Severity.ERROR if world.picture is not None and not writable.over(mount) else None
         world.report("mount", "another file system is mounted here", severity=severity, path=mount)
-    _check_owners(world)
+    _check_owners(world, writable)
 
 
 _Entries = list[tuple[str, Entry]]
@@ -75,12 +59,12 @@ def _check_problems(world: World) -> None:
         world.report("unreadable", problem.reason, package=package, path=problem.path)
 
 
-def _check_links(world: World, links: _Entries) -> None:
+def _check_links(world: World, writable: Writable, links: _Entries) -> None:
     """Links that leave the tree. What an installer linked instead of copying is one warning for all of it."""
     linked: list[str] = []
     for path, entry in links:
         owner = world.owners.get(path)
-        if owner in (OWNER, BASE):
+        if owner in (OWNER, BASE) or (owner is None and writable.allows(path, entry)):
             continue
         inside = entry.real is not None and entry.real.startswith(world.inventory.real_root + "/")
         if owner is not None and entry.sha256 is not None and not inside:
@@ -126,30 +110,21 @@ def _is_lock(path: str, entry: Entry) -> bool:
     return path == ".lock" and entry.kind is Kind.FILE and entry.size == 0
 
 
-def _check_owners(world: World) -> None:
-    writable = tuple(f"{place.strip('/')}/" for place in world.lockfile.envctl.policy.writable)
+def _check_owners(world: World, writable: Writable) -> None:
     owners = world.owners
     left = [
         path for path, entry in world.inventory.entries.items() if path not in owners and entry.kind is not Kind.FOLDER
     ]
     for path in sorted(left):
         entry = world.inventory.entries[path]
-        if _is_lock(path, entry) or (f"{path}/".startswith(writable) and is_data(path, entry)):
+        if _is_lock(path, entry) or writable.allows(path, entry):
             continue
         digest = None if entry.sha256 is None else f"sha256:{entry.sha256}"
         if path.endswith(".pyc"):
             world.report("bytecode-sourceless", "is loaded without a source", path=path, found=digest)
         else:
-            world.report("file-added", _added(path), path=path, found=digest)
-
-
-def is_data(path: str, entry: Entry) -> bool:
-    """Whether a file that policy lets programs write is data: never code, configuration, or what installers write."""
-    name = posixpath.basename(path).lower()
-    top = path.partition("/")[0]
-    plain = entry.kind is Kind.FILE and not entry.mode & 0o111
-    code = name.endswith(_CODE) or ".so." in name or top in ("bin", "etc") or "/" not in path
-    return plain and not code and not name.endswith(_CONFIG) and ".dist-info/" not in path and ".egg-info/" not in path
+            what = reason(path) if writable.holds(path) else _added(path)
+            world.report("file-added", what, path=path, found=digest)
 
 
 def _added(path: str) -> str:
