@@ -5,7 +5,7 @@ BIN := $(BUILD)/venv/bin
 STAMP := $(BUILD)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo engine engine-down test campaign coverage check format golden pictures bench clean
+.PHONY: help setup demo engine engine-down test campaign honest coverage check format golden pictures bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ engine-down: ## stop it; what was downloaded and made stays
 
 test: $(STAMP) ## all tests; starts an engine where none runs
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+honest: $(STAMP) ## no false alarm on gigabytes: the data science stack, and every Python of this machine
+	$(BIN)/python -m pytest -m honest --durations=0
 
 campaign: $(STAMP) ## the long tests: attacks, honest environments and random wheels, at full size
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m campaign

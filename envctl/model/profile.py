@@ -161,7 +161,7 @@ class PolicyTable(msgspec.Struct, frozen=True, kw_only=True, rename="kebab", for
     ] = None
     writable: Annotated[
         tuple[str, ...],
-        Meta(description="Paths under the environment where programs write data; never code or configuration."),
+        Meta(description="Folders under the environment where programs write data; never code or configuration."),
     ] = ()
     allow_seed: Annotated[
         bool, Meta(description="Whether the pip that a virtual environment was seeded with is no warning.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 
 from envctl.model.inventory import Bytecode
@@ -14,6 +15,7 @@ _MESSAGES = {
     Bytecode.UNCHECKED: ("bytecode-unchecked", "is used without a look at its source"),
     Bytecode.SOURCELESS: ("bytecode-sourceless", "has no source"),
 }
+_REWRITTEN = re.compile(r".+-pytest-[\w.]+\.pyc")
 _GROUPED = {
     Bytecode.OTHER_PYTHON: ("bytecode-other-python", "for another Python"),
     Bytecode.UNKNOWN: ("bytecode-unverified", "that could not be compared with the sources"),
@@ -32,6 +34,8 @@ def check(world: World) -> None:
         world.own(path, owner or NOBODY)
         if status in _MESSAGES:
             name, message = _MESSAGES[status]
+            if status is Bytecode.FOREIGN and _REWRITTEN.fullmatch(path):
+                message = "is what pytest made of its source, which nothing can compare and pytest runs"
             digest = world.sha256(path)
             world.report(
                 name, message, package=package, path=path, found=None if digest is None else f"sha256:{digest}"

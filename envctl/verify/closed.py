@@ -6,7 +6,7 @@ from envctl.model.finding import Severity
 from envctl.model.inventory import Entry, Kind
 from envctl.verify.makers import OWNER
 from envctl.verify.world import BASE, NOBODY, World
-from envctl.verify.writable import Writable, reason
+from envctl.verify.writable import Writable, is_code, is_machine_code, reason
 
 _SET_ID = 0o6000
 _WORLD_WRITABLE = 0o002
@@ -72,7 +72,10 @@ def _check_links(world: World, writable: Writable, links: _Entries) -> None:
         elif owner is None or not inside:
             world.own(path, NOBODY)
             where = entry.link or "nowhere"
-            world.report("link-outside", f"leads to {where}", path=path, found=where)
+            message = f"leads to {where}"
+            if writable.holds(path) and is_code(path, entry):
+                message += " and has the name of code, which `writable` never allows"
+            world.report("link-outside", message, path=path, found=where)
     if linked:
         owners = {world.owners[path] for path in linked}
         what = f"{len(linked):,} files of {len(owners):,} packages are links" if len(linked) > 1 else "is a link"
@@ -123,11 +126,11 @@ def _check_owners(world: World, writable: Writable) -> None:
         if path.endswith(".pyc"):
             world.report("bytecode-sourceless", "is loaded without a source", path=path, found=digest)
         else:
-            what = reason(path) if writable.holds(path) else _added(path)
+            what = reason(path) if writable.holds(path) or is_machine_code(path) else _added(path)
             world.report("file-added", what, path=path, found=digest)
 
 
 def _added(path: str) -> str:
     if path.startswith("bin/"):
-        return "is a program that no locked wheel and no known maker of environments writes"
+        return "is a program that no locked wheel and no maker of environments known to this version writes"
     return "belongs to no locked wheel"

@@ -88,9 +88,14 @@ def is_code(path: str, entry: Entry) -> bool:
     return any(_FOLDERS.fullmatch(part) for part in folder.split("/")[4 if path.startswith("lib/python") else 0 :])
 
 
+def is_machine_code(path: str) -> bool:
+    """Whether a file is, by its name, what a compiler of Python functions keeps."""
+    return path.lower().endswith(_MACHINE)
+
+
 def reason(path: str) -> str:
     """Why a file in such a folder is not accepted."""
-    if path.lower().endswith(_MACHINE):
+    if is_machine_code(path):
         return "is machine code that a program runs without comparing it with a source; `writable` allows data only"
     return "is no data: `writable` never allows code or configuration"
 

@@ -34,8 +34,9 @@ CODES = (
         asks=UNTRUSTED,
         title="A file belongs to nothing that is locked",
         meaning=(
-            "No locked wheel, no installer and no maker of virtual environments writes this file. It can be"
-            " imported, or run, or shadow another module."
+            "No locked wheel, and no installer or maker of virtual environments that this version knows, writes this"
+            " file. It can be imported, or run, or shadow another module. An activation script is named where it was"
+            " edited, or where the virtualenv or uv that wrote it is newer than this version of envctl."
         ),
         action=(
             "Remove it, or name its folder in `writable` of the profile's [policy] where programs write data there"
@@ -172,7 +173,8 @@ CODES = (
         meaning=(
             "It is mounted inside of the environment, or, in a container, over any place from which code is loaded. In"
             " another container or after a restart another thing may be there. In a container this is an error; only"
-            " what NVIDIA's container toolkit mounts, and a mounted working folder, are warnings."
+            " what NVIDIA's container toolkit mounts, a mounted working folder, and mounts over folders that"
+            " `writable` of [policy] names are warnings."
         ),
         action="Mount data outside of the environment, and of the places of programs and libraries.",
     ),
