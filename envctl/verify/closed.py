@@ -27,13 +27,21 @@ def check(world: World) -> None:
         world.report("special-file", f"is a {entry.kind.value}", path=path)
     _check_permissions(world, risky)
     for mount in world.inventory.mounts:
-        # What is mounted into a container is not read; over data that programs write, that is no more than a warning.
-        severity = Severity.ERROR if world.picture is not None and not writable.over(mount) else None
-        world.report("mount", "another file system is mounted here", severity=severity, path=mount)
+        _check_mount(world, writable, mount)
     _check_owners(world, writable)
 
 
 _Entries = list[tuple[str, Entry]]
+
+
+def _check_mount(world: World, writable: Writable, mount: str) -> None:
+    """What is mounted into a container is not read: an error, but over nothing except data that programs write."""
+    message, severity = "another file system is mounted here", None
+    if world.picture is not None:
+        hides = any(path.startswith(f"{mount}/") for path in world.owners)
+        severity = Severity.WARNING if writable.over(mount) and not hides else Severity.ERROR
+        message += ", and what it holds was not verified"
+    world.report("mount", message, severity=severity, path=mount)
 
 
 def _odd(world: World) -> tuple[_Entries, _Entries, _Entries]:

@@ -13,8 +13,13 @@ from support import environments as env
 from support.environments import SITE, errors, lock_for, sample_wheels, verify
 from support.wheels import build_wheel
 
-from envctl.model.finding import Verdict
+from envctl.model.finding import Severity, Verdict
+from envctl.model.image import Picture, Settings
+from envctl.model.inventory import Entry, Interpreter, Inventory, Kind
 from envctl.model.lockfile import Policy
+from envctl.system.machine import host
+from envctl.verify import closed
+from envctl.verify.world import World
 
 ELF = b"\x7fELF\x02\x01\x01" + b"\0" * 60
 FOLDERS = ("share/app", "share/jupyter/runtime", "nltk_data", "lib/nltk_data", f"{SITE}/alpha/data/cache", "var")
@@ -263,3 +268,45 @@ def test_a_lockfile_edited_by_hand_allows_no_more(venv: Path, wheels: list[Path]
     places = (".", "", "lib", "lib/", "lib64", SITE, f"{SITE}/alpha", "bin", "etc", "share/../bin", "..", "*", "/")
     found = verify(lock_for(wheels, policy=Policy(writable=places)), venv)
     assert {path for _, _, path in errors(found)} == set(added)
+
+
+@pytest.mark.parametrize(
+    ("mount", "severity"),
+    [
+        ("var", Severity.WARNING),
+        ("var/deeper", Severity.WARNING),
+        ("share/app/cache", Severity.WARNING),
+        ("share/app", Severity.ERROR),  # it hides a locked file
+        ("share", Severity.ERROR),
+        ("variable", Severity.ERROR),
+        ("bin", Severity.ERROR),
+    ],
+)
+def test_a_mount_over_data_alone_is_a_warning(mount: str, severity: Severity, wheels: list[Path]) -> None:
+    lockfile = lock_for(wheels, policy=POLICY)
+    entries = {"share": Entry(Kind.FOLDER, 0o755), "share/app/table.csv": Entry(Kind.FILE, 0o644, 4, "0" * 64)}
+    inventory = Inventory(
+        root="/opt/venv",
+        real_root="/opt/venv",
+        interpreter=Interpreter(),
+        site=SITE,
+        config={},
+        entries=entries,
+        texts={},
+        mounts=(mount,),
+    )
+    picture = Picture(
+        platform="linux/amd64",
+        digest=None,
+        settings=Settings(),
+        diff_ids=(),
+        base=None,
+        root=None,
+        environment=None,
+        inventory=inventory,
+    )
+    world = World(lockfile, host(), inventory, picture=picture)
+    world.own("share/app/table.csv", "app")
+    world.own("bin/alpha", "alpha-tools")
+    closed.check(world)
+    assert [(f.name, f.severity) for f in world.findings] == [("mount", severity)]

@@ -33,8 +33,11 @@ def page() -> str:
         " Dockerfile\nthat the profile does not have are warnings (ENV504, ENV505).\n",
         _table(("image",), [(name,) for name in IMAGES]),
         "## Popular packages\n",
-        f"{len(popular.names())} distributions and what they need, locked in {len(popular.GROUPS)} groups at the cutoff"
-        f" {popular.CUTOFF[:10]}; each group in an\nenvironment by uv, compiled, and in another by pip.\n",
+        _wrap(
+            f"{len(popular.names())} distributions and what they need, locked in {len(popular.GROUPS)} groups at the"
+            f" cutoff {popular.CUTOFF[:10]}; each group in an environment by uv and in another by pip. uv compiles"
+            f" {_listed(sorted(popular.COMPILED))} too."
+        ),
         _table(("group", "distributions"), [(name, _names(text)) for name, text in popular.GROUPS.items()]),
         "## The data science stack, and other Pythons\n",
         "`make honest` (gigabytes, tens of minutes; not in CI): the profile `datascience` of 201 packages, and six"
@@ -94,6 +97,10 @@ def _use(name: str) -> tuple[str, ...]:
     use = USES[name]
     variables = ", ".join(f"`{key}`" for key, value in use.variables if "{prefix}" in value)
     return name, use.does, variables, f"`{use.writable}`" if use.writable is not None else "not needed"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def _names(text: str) -> str:

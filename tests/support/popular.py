@@ -41,6 +41,8 @@ fastjsonschema jupyterlab notebook nest-asyncio docutils sphinx watchdog gitpyth
 secretstorage more-itertools jaraco-classes jaraco-context jaraco-functools attrs packaging six chardet toml
 """,
 }
+COMPILED = frozenset(("web", "cloud", "tools"))
+"""Groups that uv compiles too; the sources of the other take longer than all of these."""
 
 
 def names() -> set[str]:
