@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 from envctl.model.inventory import Entry, Kind
 from envctl.model.writable import unfit
@@ -100,15 +100,22 @@ def reason(path: str) -> str:
     return "is no data: `writable` never allows code or configuration"
 
 
-def _imported(world: World) -> Iterable[str]:
-    """Places under the prefix that `.pth` files of the environment add to `sys.path`."""
+def _imported(world: World) -> Iterator[str]:
+    """Places under the prefix from which Python takes code as a `.pth` file or a variable says."""
     for path in world.top:
         text = world.inventory.texts.get(path) if path.endswith(".pth") else None
         for line in (text or b"").decode("utf-8", "surrogateescape").splitlines():
-            place = line.strip()
-            if not place or place.startswith(("#", "import ", "import\t")):
-                continue
-            found = posixpath.normpath(posixpath.join(f"/{world.site}", place)) + "/"
-            for start in world.prefixes if place.startswith("/") else ("",):
-                if found.startswith(f"{start}/"):
-                    yield found.removeprefix(f"{start}/")
+            if line.strip() and not line.startswith(("#", "import ", "import\t")):
+                yield from _under(world, line.strip())
+    for name in ("PYTHONPATH", "PYTHONSTARTUP"):  # the profile may set them in an image
+        for place in world.inventory.variables.get(name, "").split(":"):
+            if place.startswith("/"):
+                yield from _under(world, place)
+
+
+def _under(world: World, place: str) -> Iterator[str]:
+    """A place, relative to the site directory or absolute, as a folder relative to the prefix; nothing elsewhere."""
+    found = "/" + posixpath.normpath(posixpath.join(f"/{world.site}", place)).lstrip("/") + "/"
+    for start in world.prefixes if place.startswith("/") else ("",):
+        if found.startswith(f"{start}/"):
+            yield found.removeprefix(f"{start}/")

@@ -251,6 +251,16 @@ def test_a_named_folder_is_no_way_in(deed: Callable[[Path], str], venv: Path, wh
     assert sorted(f"{name} {path or package}" for name, package, path in found) == sorted(expected.split(", "))
 
 
+def test_what_a_variable_makes_code_of_is_none_of_the_data(venv: Path, wheels: list[Path]) -> None:
+    put(venv / "share/app/evil.zip", b"PK\x03\x04")
+    put(venv / "share/app/startup", b"import os")
+    put(venv / "share/app/data", b"1")
+    environ = {"PYTHONPATH": f":/{venv}/share/app/evil.zip", "PYTHONSTARTUP": f"{venv}/share/app/startup"}
+    found = errors(verify(lock_for(wheels, policy=POLICY), venv, environ=environ))
+    added = {path for name, _, path in found if name == "file-added"}
+    assert added == {"share/app/evil.zip", "share/app/startup"}
+
+
 def test_links_between_files_of_data_are_accepted(venv: Path, wheels: list[Path]) -> None:
     """As Hugging Face's cache has them."""
     put(venv / "share/app/hub/models--x/blobs/12ab", b"{}")
