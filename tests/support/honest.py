@@ -170,7 +170,7 @@ class Workshop:
             (venv.parent / "link").symlink_to(venv)
             return venv.parent / "link"
         if row.after == "its seeds removed":
-            env.run(binary(), "pip", "uninstall", "-q", "--python", python, "pip")
+            env.run(binary(), "pip", "uninstall", "-q", "--python", python, "pip", "setuptools", "wheel")
         elif row.after.startswith("compiled: "):
             words = BYTECODE[row.after.removeprefix("compiled: ")]
             env.run(python, "-m", "compileall", "-q", "-j", "2", *words, venv / "lib")

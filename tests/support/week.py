@@ -58,10 +58,10 @@ def total(n):
 assert total(10) == 45
 """
 _NLTK = """\
-import zipfile
+import sys, zipfile
 from pathlib import Path
 import nltk
-corpora = Path(nltk.data.path[0]) / "corpora"
+corpora = Path(sys.prefix) / "nltk_data" / "corpora"
 corpora.mkdir(parents=True)
 with zipfile.ZipFile(corpora / "stopwords.zip", "w") as archive:
     archive.writestr("stopwords/english", "the")
