@@ -35,6 +35,7 @@ COMMANDS = {
     "diff": "Compare two lockfiles or targets.",
     "tree": "Show what needs what, or every chain that leads to a package.",
     "profile": "Show a target's merged profile, and where each value is from.",
+    "verifier": "Write the verifier in one file, for places where nothing can be installed.",
     "explain": "Say what a finding means and what to do.",
     "completion": "Print the shell's completion script.",
 }
@@ -109,11 +110,11 @@ def main(ctx: click.Context, directory: str, quiet: bool, verbose: bool, no_prog
     ctx.obj = Settings.of(directory, quiet=quiet, verbose=verbose, progress=not no_progress, color=color)
 
 
-def run(args: list[str] | None = None) -> NoReturn:
-    """Run the command line and leave the process with its exit code."""
+def run(args: list[str] | None = None, command: click.Command | None = None, name: str = "envctl") -> NoReturn:
+    """Run a command line, by default all of envctl's, and leave the process with its exit code."""
     _open_streams()
     listen()
-    sys.exit(invoke(sys.argv[1:] if args is None else args))
+    sys.exit(invoke(sys.argv[1:] if args is None else args, command, name))
 
 
 def _open_streams() -> None:
@@ -127,11 +128,11 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(descriptor, "r" if descriptor == 0 else "w", closefd=False))
 
 
-def invoke(args: list[str]) -> int:  # noqa: PLR0911  # one return for each kind of end
+def invoke(args: list[str], command: click.Command | None = None, name: str = "envctl") -> int:  # noqa: PLR0911  # one return for each kind of end
     """Run the command line; the one place where errors become messages and exit codes."""
     stdout = sys.stdout
     try:
-        result: Any = main.main(args=args, prog_name="envctl", standalone_mode=False)
+        result: Any = (command or main).main(args=args, prog_name=name, standalone_mode=False)
         sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except EnvctlError as error:

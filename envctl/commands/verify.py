@@ -205,8 +205,9 @@ def _locate(project: Path, venv: Path | None, environ: Mapping[str, str]) -> tup
         return project / _VENV, str(_VENV)
     if _IMAGE_LOCK.is_file() and (_IMAGE_VENV / "pyvenv.cfg").is_file():
         return _IMAGE_VENV, str(_IMAGE_VENV)
-    if sys.prefix != sys.base_prefix:
-        return Path(sys.prefix), shown(project, Path(sys.prefix))
+    own = own_environment()
+    if own is not None:
+        return own, shown(project, own)
     raise UsageError(
         "there is no virtual environment here",
         expected=f"an active one, {_VENV} in the project folder, or --venv DIR",
@@ -233,8 +234,16 @@ def _is_self(inventory: Inventory, lockfile: Path) -> bool:
         return True
     if root == os.path.realpath(_IMAGE_VENV) and _IMAGE_LOCK.is_file():
         return True
-    code = os.path.realpath(envctl.__file__)
-    return os.path.realpath(sys.prefix) == root or code.startswith(root + "/")
+    code, own = os.path.realpath(envctl.__file__), own_environment()
+    return (own is not None and os.path.realpath(own) == root) or code.startswith(root + "/")
+
+
+def own_environment() -> Path | None:
+    """The virtual environment that this process runs in (PEP 405), which `sys.prefix` does not tell under `-S`."""
+    if sys.prefix != sys.base_prefix:
+        return Path(sys.prefix)
+    folder = Path(sys.executable).parent
+    return next((place for place in (folder, folder.parent) if (place / "pyvenv.cfg").is_file()), None)
 
 
 def own_word(found: Verification, *, accepted: bool) -> Verification:

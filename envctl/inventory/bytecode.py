@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -62,7 +61,7 @@ def recompile(
 def _round(
     tasks: Sequence[Task], interpreter: str, workers: int, size: int, pass_fds: Sequence[int]
 ) -> dict[bytes, Bytecode]:
-    with Workers(Path(recompiler.__file__), workers, interpreter=interpreter, pass_fds=pass_fds) as running:
+    with Workers(recompiler, workers, interpreter=interpreter, pass_fds=pass_fds) as running:
         running.give(b"".join(task.fields() for task in tasks[at : at + size]) for at in range(0, len(tasks), size))
         output = b"".join(running.answers())
     known = {status.value: status for status in Bytecode}

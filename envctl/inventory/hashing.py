@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 
 from envctl.inventory import hasher
@@ -19,7 +18,7 @@ class Hashing:
     """Hashes files in processes that start at once: large files as soon as they are named, the others afterwards."""
 
     def __init__(self, workers: int | None = None) -> None:
-        self._workers = Workers(Path(hasher.__file__), workers or min(processors(), _MOST_WORKERS))
+        self._workers = Workers(hasher, workers or min(processors(), _MOST_WORKERS))
         self._batches: list[list[bytes]] = []
         self._small: list[tuple[int, bytes]] = []
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import msgspec
 
 from envctl.inventory import recompiler
 from envctl.inventory.workers import FLAGS
 from envctl.model.inventory import Bytecode
+from envctl.system.sources import source_of
 
 _SIZES = struct.Struct("<IIIB")
 _ATTEMPTS = 4
@@ -69,7 +69,7 @@ def recompile_inside(pairs: Mapping[str, Callable[[], Pair]], converse: Converse
 
 
 def _question(pairs: list[Callable[[], Pair]]) -> Iterator[bytes]:
-    script = Path(recompiler.__file__).read_bytes()
+    script = source_of(recompiler).encode()
     yield struct.pack("<I", len(script)) + script
     for read in pairs:
         pair = read()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from envctl.inventory import kept, probe
 from envctl.inventory.workers import FLAGS
 from envctl.model.inventory import Entry, Kind, Problem
 from envctl.oci.tree import Tree
+from envctl.system.sources import source_of
 
 _BOOT = """
 import sys
@@ -49,7 +49,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 def arguments() -> list[str]:
     """What the interpreter is started with."""
-    sources = {name: Path(module.__file__ or "").read_text(encoding="utf-8") for name, module in _MODULES.items()}
+    sources = {name: source_of(module) for name, module in _MODULES.items()}
     return [*FLAGS, "-c", _BOOT.format(**sources)]
 
 

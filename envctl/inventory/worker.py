@@ -1,8 +1,8 @@
-"""Work on batches that several processes share. Standard library only; run as a script by an isolated interpreter.
+"""Work on batches that several processes share. Standard library only; run by an isolated interpreter.
 
-Arguments: the descriptor of the listing, that of the tokens, and a script with a function `work`. A token is 16 bytes,
-little-endian: a batch's number (4), its length (4) and its place in the listing (8). All workers share the position in
-the file of tokens, so that each takes the next one. More tokens may come until standard input ends.
+Arguments: the descriptor of the listing, that of the tokens, and the text of a script with a function `work`. A token
+is 16 bytes, little-endian: a batch's number (4), its length (4) and its place in the listing (8). All workers share the
+position in the file of tokens, so that each takes the next one. More tokens may come until standard input ends.
 `work(number, batch)` yields what is written to standard output.
 """
 
@@ -39,9 +39,8 @@ def batches(listing: int, tokens: int) -> Iterator[tuple[int, bytes]]:
 def main() -> None:
     """Load the script and let it work."""
     listing, tokens, script = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    names: dict[str, Any] = {"__name__": "work", "__file__": script}
-    with open(script, "rb") as file:
-        exec(compile(file.read(), script, "exec"), names)  # noqa: S102  # envctl's own script, named by envctl
+    names: dict[str, Any] = {"__name__": "work"}
+    exec(compile(script, "work", "exec"), names)  # noqa: S102  # envctl's own script, given by envctl
     work: Callable[[int, bytes], Iterator[bytes]] = names["work"]
     for number, batch in batches(listing, tokens):
         for answer in work(number, batch):

@@ -13,12 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
+from typing import IO
+
+from envctl.inventory import worker
+from envctl.system.sources import source_of
 
 # -I: no PYTHON* variables, no user site, no script folder on the path; -S: no site module, so no .pth files.
 FLAGS = ("-I", "-S", "-B", "-W", "ignore")
-_WORKER = Path(__file__).with_name("worker.py")
 _PAUSE = 0.005
 _TOKEN = struct.Struct("<IIQ")  # as in worker.py
 
@@ -49,23 +51,24 @@ class Workers:
 
     def __init__(
         self,
-        script: Path,
+        script: ModuleType,
         count: int,
         *,
         arguments: Sequence[str] = (),
         interpreter: str | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
-        self._files = [tempfile.TemporaryFile() for _ in range(3)]  # noqa: SIM115  # closed with the workers
+        self._files = [_shared() for _ in range(3)]
         self._listing, self._tokens, self._answers = (file.fileno() for file in self._files)
         self._place = self._given = 0
         self._running: list[subprocess.Popen[bytes]] = []
-        own = [interpreter or own_interpreter(), *FLAGS, str(_WORKER), str(self._listing), str(self._tokens)]
+        own = [interpreter or own_interpreter(), *FLAGS, "-c", source_of(worker)]
+        own += [str(self._listing), str(self._tokens), source_of(script)]
         with contextlib.suppress(OSError):  # no such interpreter, no more processes: nothing is answered
             for _ in range(count):
                 self._running.append(
                     subprocess.Popen(
-                        [*own, str(script), *arguments],
+                        [*own, *arguments],
                         env=clean_environment(),
                         pass_fds=(self._listing, self._tokens, *pass_fds),
                         stdin=subprocess.PIPE,
@@ -90,12 +93,12 @@ class Workers:
 
     def answers(self) -> Iterator[bytes]:
         """What is answered, in pieces and in no order, until all is worked on."""
-        for worker in self._running:
-            if worker.stdin is not None:
-                worker.stdin.close()
+        for process in self._running:
+            if process.stdin is not None:
+                process.stdin.close()
         place = 0
         while True:
-            working = any(worker.poll() is None for worker in self._running)
+            working = any(process.poll() is None for process in self._running)
             size = os.fstat(self._answers).st_size
             if size > place:
                 yield os.pread(self._answers, size - place, place)
@@ -112,14 +115,22 @@ class Workers:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End those that still run."""
-        for worker in self._running:
-            if worker.stdin is not None:
-                worker.stdin.close()
-            if worker.poll() is None:
-                worker.kill()
-                worker.wait()
+        for process in self._running:
+            if process.stdin is not None:
+                process.stdin.close()
+            if process.poll() is None:
+                process.kill()
+                process.wait()
         for file in self._files:
             file.close()
+
+
+def _shared() -> IO[bytes]:
+    """A file without a name: in memory, since nothing may be writable here; else among the temporary ones."""
+    if hasattr(os, "memfd_create"):
+        with contextlib.suppress(OSError):  # a kernel or a sandbox that knows none
+            return os.fdopen(os.memfd_create("envctl"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _write(descriptor: int, data: bytes, place: int) -> None:

@@ -181,10 +181,18 @@ def cache_dir(*parts: str) -> Path:
         root = Path(own)
     else:
         xdg = os.environ.get("XDG_CACHE_HOME")
-        root = (Path(xdg) if xdg and Path(xdg).is_absolute() else Path.home() / ".cache") / "envctl"
+        root = (Path(xdg) if xdg and Path(xdg).is_absolute() else home_dir() / ".cache") / "envctl"
     if not root.is_absolute():
         raise UsageError("ENVCTL_CACHE_DIR is not an absolute path", found=str(root))
     return root.joinpath(*parts)
+
+
+def home_dir() -> Path:
+    """The user's folder; a place that does not exist where a container's user has none."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path("/nonexistent")
 
 
 @contextlib.contextmanager

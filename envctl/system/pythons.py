@@ -13,7 +13,7 @@ import msgspec
 
 from envctl.errors import ToolFailed, UsageError
 from envctl.system import uv
-from envctl.system.files import cache_dir
+from envctl.system.files import cache_dir, home_dir
 from envctl.system.process import run
 
 FETCH_SECONDS = 15.0
@@ -201,10 +201,13 @@ def _failure(wanted: str) -> Path:
 
 def _known_to_uv(minor: str) -> list[tuple[str, Path]]:
     """Version and path of those that uv finds: its own, and those on PATH."""
-    command: list[str | Path] = [uv.binary(), "python", "list", "--no-config", "--only-installed"]
-    command += ["--no-python-downloads", "--output-format", "json", f"cpython@{minor}"]
-    done = run(command, env=_environment(), timeout=60)
+    options = ["--no-config", "--only-installed", "--no-python-downloads", "--output-format", "json"]
     with contextlib.suppress(msgspec.MsgspecError):
+        try:
+            command: list[str | Path] = [uv.binary(), "python", "list", *options, f"cpython@{minor}"]
+        except ToolFailed:
+            return []  # the verifier in one file has no uv
+        done = run(command, env=_environment(), timeout=60)
         return [(item.version, Path(item.path)) for item in msgspec.json.decode(done.stdout, type=list[_Listed])]
     return []
 
@@ -228,7 +231,7 @@ def _kept_by_version_managers() -> Iterator[tuple[str, Path]]:
 
 
 def _version_managers() -> Iterator[Path]:
-    home = Path.home()
+    home = home_dir()
     data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local/share")
     for folder in (
         Path(os.environ.get("PYENV_ROOT") or home / ".pyenv") / "versions",

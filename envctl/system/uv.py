@@ -33,11 +33,11 @@ def binary() -> Path:
 
 @functools.cache
 def _binary() -> Path:
-    from uv import find_uv_bin
-
     try:
+        from uv import find_uv_bin
+
         return Path(find_uv_bin())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ImportError) as error:
         raise ToolFailed(
             "uv is missing", found=str(error), hint="reinstall envctl-ml: uv is one of its dependencies"
         ) from error

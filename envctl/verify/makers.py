@@ -13,11 +13,11 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 
 import msgspec
 
 from envctl.model.inventory import Kind
+from envctl.system.sources import own_file
 from envctl.verify.world import World
 
 OWNER = "-environment"  # owns what belongs to the environment itself; no distribution has that name
@@ -72,7 +72,7 @@ class Template(msgspec.Struct, frozen=True):
 @cache
 def known() -> dict[str, tuple[Template, ...]]:
     """The templates that ship with envctl, by path relative to the prefix (`site/…` for the site directory)."""
-    data = json.loads((Path(__file__).parent / "templates.json").read_bytes())
+    data = json.loads(own_file("envctl.verify", "templates.json"))
     return {
         path: tuple(Template(tuple(lengths), tuple(holes), digest) for lengths, holes, digest in templates)
         for path, templates in data.items()
