@@ -18,9 +18,10 @@ _MOST_LINES = 20
     epilog="""\b
 Examples:
   envctl dockerfile demo:cpu            print it
-  envctl dockerfile demo:cpu --check    exit 1 when the written one was edited"""
+  envctl dockerfile demo:cpu --check    exit 1 when the written one was edited
+  envctl dockerfile --check             the same of every target that has an image"""
 )
-@click.argument("target", shell_complete=complete.targets)
+@click.argument("target", required=False, shell_complete=complete.targets)
 @click.option(
     "-o",
     "--output",
@@ -32,23 +33,24 @@ Examples:
 @click.option("--check", is_flag=True, help="Exit 1 when the Dockerfile in profiles/locked is not this one.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="For people or programs.")
 @pass_settings
-def command(settings: Settings, target: str, output: str, check: bool, form: str) -> int:
+def command(settings: Settings, target: str | None, output: str, check: bool, form: str) -> int:
     """Render a target's Dockerfile from its lockfile alone: no network, no clock, no profile.
 
     `envctl lock` has written the same text to profiles/locked already; this shows or checks it.
     """
-    from envctl.commands.dockerfile import differences, render, write
+    from envctl.commands.dockerfile import imaged, render, write
 
     if check and output != "-":
         raise click.UsageError("--check writes nothing, so it takes no --output")
-    rendered = render(settings.directory, target)
-    if check:
-        found = differences(settings.directory, rendered)
+    if target is None and not check:
+        raise click.UsageError("Missing argument 'TARGET'.")
+    if target is None:
         if form == "json":
-            print_json({"schema": SCHEMA, "target": rendered.target, "fresh": not found, "differences": found})
-        else:
-            _show_check(settings, rendered.target, found)
-        return 1 if found else 0
+            raise click.UsageError("--check --format json takes a TARGET")
+        return max([_check(settings, name, form) for name in imaged(settings.directory)], default=0)
+    if check:
+        return _check(settings, target, form)
+    rendered = render(settings.directory, target)
     if output != "-":
         write(settings.directory / output, rendered)
         settings.say(f"wrote {output} and {Path(output).name}.dockerignore")
@@ -58,6 +60,18 @@ def command(settings: Settings, target: str, output: str, check: bool, form: str
     elif output == "-":
         click.echo(rendered.dockerfile, nl=False)
     return 0
+
+
+def _check(settings: Settings, target: str, form: str) -> int:
+    from envctl.commands.dockerfile import differences, render
+
+    rendered = render(settings.directory, target)
+    found = differences(settings.directory, rendered)
+    if form == "json":
+        print_json({"schema": SCHEMA, "target": rendered.target, "fresh": not found, "differences": found})
+    else:
+        _show_check(settings, rendered.target, found)
+    return 1 if found else 0
 
 
 def _show_check(settings: Settings, target: str, found: dict[str, list[str]]) -> None:

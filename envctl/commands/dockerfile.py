@@ -9,8 +9,9 @@ import msgspec
 
 from envctl.commands.locate import find_lockfile
 from envctl.errors import InvalidFile, UsageError
+from envctl.lockfile.read import read_lockfile
 from envctl.model.manifest import sha256
-from envctl.model.target import Target
+from envctl.model.target import LOCKED, Target
 from envctl.render import dockerfile, dockerignore
 from envctl.system import files
 
@@ -42,6 +43,22 @@ def render(project: Path, name: str) -> Rendered:
         dockerfile_place=str(target.dockerfile),
         dockerignore_place=str(target.dockerignore),
     )
+
+
+def imaged(project: Path) -> list[str]:
+    """The locked targets that have an image.
+
+    Raises:
+        InvalidFile: no target is locked, or a lockfile is invalid.
+    """
+    found = []
+    for path in sorted((project / LOCKED).glob("pylock.*.toml")):
+        lockfile = read_lockfile(path, shown=LOCKED / path.name)
+        if lockfile.envctl.image is not None:
+            found.append(lockfile.target)
+    if not any((project / LOCKED).glob("pylock.*.toml")):
+        raise InvalidFile("no target is locked here", file=LOCKED, hint="`envctl lock TARGET` writes the lockfile")
+    return found
 
 
 def differences(project: Path, rendered: Rendered) -> dict[str, list[str]]:

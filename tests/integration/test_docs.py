@@ -63,16 +63,6 @@ def test_every_page_can_be_reached_from_the_readme():
     assert [str(page.relative_to(ROOT)) for page in PAGES if page.resolve() not in reached] == []
 
 
-def test_commands_in_files_of_ci_are_those_that_the_page_has_run():
-    page = ROOT / "docs" / "how-to" / "use-in-ci.md"
-    shown = steps(page)
-    run = {step.text for step in shown if not isinstance(step, File)}
-    files = [step for step in shown if isinstance(step, File)]
-    found = [line for file in files for line in re.findall(r"^ *(?:- run: |- |entry: )(envctl .*)$", file.text, re.M)]
-    assert len(found) >= 7
-    assert set(found) <= run
-
-
 # Names in double quotes in the sources that are variables; those of the Dockerfile and of children are set, not read.
 _VARIABLE = re.compile(
     r'"((?:ENVCTL|PIP|SSL|REQUESTS|CURL|XDG|PYENV|MISE|ASDF|LD|DYLD)_[A-Z_]+|UV_(?!INDEX_")[A-Z_]+[A-Z]'
