@@ -106,6 +106,7 @@ def judge(
     """How each `.pyc` in a `__pycache__` folder compares with its source.
 
     Args:
+        compilers: the most trusted first; the next one is asked for only where something is left.
         place: where the content of an entry can be read, as `Task` names it; None where it cannot.
     """
     tag = _tag(interpreter)
@@ -132,14 +133,27 @@ def judge(
             if here is not None and there is not None:
                 size = origin.size or entry.size
                 tasks[path] = Task(here, there, entry.sha256, origin.sha256, size, level_of(path))
-    for compiler in compilers:
-        # Equal under any trusted compiler is equal.
-        left = [task for path, task in tasks.items() if found[path] in (Bytecode.UNKNOWN, Bytecode.FOREIGN)]
-        results = recompile(left, compiler.executable, pass_fds=pass_fds) if left else {}
+    _compare(tasks, found, interpreter, compilers, pass_fds)
+    return found
+
+
+def _compare(
+    tasks: Mapping[str, Task],
+    found: dict[str, Bytecode],
+    interpreter: Interpreter,
+    compilers: Iterable[Compiler],
+    pass_fds: Sequence[int],
+) -> None:
+    """Fill in how each task compares; equal under any trusted compiler is equal."""
+    left = list(tasks.values())
+    for compiler in compilers if left else ():
+        results = recompile(left, compiler.executable, pass_fds=pass_fds)
         for path, task in tasks.items():
             result = results.get(task.pyc)
             if result is Bytecode.FOREIGN and compiler.version != interpreter.version:
                 continue  # another patch release may compile differently: that it does proves nothing
             if result is not None and not (result is Bytecode.UNKNOWN and found[path] is Bytecode.FOREIGN):
                 found[path] = result
-    return found
+        left = [task for path, task in tasks.items() if found[path] in (Bytecode.UNKNOWN, Bytecode.FOREIGN)]
+        if not left:
+            break

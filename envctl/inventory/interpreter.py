@@ -6,12 +6,13 @@ Sources: PEP 405 (pyvenv.cfg), CPython's `getpath` and `site` modules (which key
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import re
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from envctl.model.inventory import Interpreter
 
 _NAME = re.compile(r"(?:python|pypy|graalpy)(?:3(?:\.\d+t?)?)?")
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+_RELEASE = rb"(?<![0-9.])%s\.(\d{1,3})(?:\+|(?:a|b|rc)\d+)?\0"
 _SHARED_WHEELS = Path("/usr/share/python-wheels")  # where Debian and Fedora keep what ensurepip installs
 _QUESTION = """
 import sys, json, _imp
@@ -54,32 +56,42 @@ def read_config(data: bytes) -> tuple[dict[str, str], tuple[str, ...]]:
     return values, tuple(repeated)
 
 
-def inspect(root: Path, config: Mapping[str, str], *, copied: bool) -> tuple[Interpreter, tuple[Compiler, ...]]:
-    """The base interpreter of an environment, and those interpreters that may compile for it, the most trusted first.
+def inspect(
+    root: Path, config: Mapping[str, str], *, copied: bool
+) -> tuple[Interpreter, Callable[[], Iterator[Compiler]]]:
+    """The base interpreter of an environment, and what gives those that may compile for it, the most trusted first.
 
-    The interpreter that runs envctl is trusted. The environment's base interpreter is asked for its version, isolated
-    and never through the environment, unless it lies inside the environment or anyone may write it.
+    `home` in pyvenv.cfg is the environment's word, so what stands there is started only where it is the interpreter
+    that runs envctl, or where nobody but root can have put it there; else its version is read from the file.
     With `copied` the interpreters in `home` are hashed, for comparison with copies of them.
     """
     home = config.get("home")
     folder = Path(home) if home and home.startswith("/") else None
     executables = _executables(folder) if folder is not None else []
+    scripts = tuple(path for path in executables if _is_script(path))
     claimed = _claimed(config)
-    own = Compiler(own_interpreter(), "{}.{}.{}".format(*sys.version_info), MAGIC_NUMBER)
+    own = _own()
     version, implementation, asked = claimed, config.get("implementation", "").lower() or None, False
-    compilers = []
+    base: Compiler | None = None
     if os.path.realpath(own.executable) in executables:
         version, implementation, asked = own.version, sys.implementation.name, True
-        compilers.append(own)
     else:
-        base = _ask(root, executables)
-        if base is not None:
-            version, implementation, asked = base[0].version, base[1], True
+        known = _ask([path for path in executables if path not in scripts and _only_root_writes(path)])
+        read = next(filter(None, (_read_version(path, claimed) for path in executables if path not in scripts)), None)
+        if known is not None:
+            base, version, implementation, asked = known[0], known[0].version, known[1], True
+        elif read is not None:
+            version, implementation, asked = read, "cpython", True
+
+    def compilers() -> Iterator[Compiler]:
         minor = ".".join((version or "").split(".")[:2])
         if minor == "{}.{}".format(*sys.version_info) and implementation in (None, sys.implementation.name):
-            compilers.append(own)
+            yield own
         if base is not None:
-            compilers.append(base[0])
+            yield base
+        elif version is not None and version != own.version and implementation in (None, "cpython"):
+            yield from _of_this_machine(root, version)
+
     library = _library(folder, version)
     interpreter = Interpreter(
         version=version,
@@ -87,25 +99,43 @@ def inspect(root: Path, config: Mapping[str, str], *, copied: bool) -> tuple[Int
         implementation=implementation,
         home=home,
         executables={path: _hash(path) if copied else "" for path in executables},
+        scripts=scripts,
         activators=_activators(library),
         bundled=_bundled(library),
     )
-    return interpreter, tuple(compilers)
+    return interpreter, compilers
 
 
-def compilers_for(interpreter: Interpreter) -> tuple[Compiler, ...]:
+def compilers_for(interpreter: Interpreter) -> Iterator[Compiler]:
     """Interpreters of this machine that may compile for one of another file system: of the same minor version."""
     if interpreter.minor is None or interpreter.implementation not in (None, "cpython"):
-        return ()
+        return
     if sys.implementation.name == "cpython" and interpreter.minor == sys.version_info[:2]:
-        return (Compiler(own_interpreter(), "{}.{}.{}".format(*sys.version_info), MAGIC_NUMBER),)
+        yield _own()
+    else:
+        yield from _of_this_machine(None, "{}.{}".format(*interpreter.minor))
+
+
+def release_in(data: bytes | mmap.mmap, minor: str) -> str | None:
+    """X.Y.Z as CPython's own text in its executable or library says it (PY_VERSION); `minor` is X.Y."""
+    found = {match[1] for match in re.finditer(_RELEASE % re.escape(minor).encode(), data)}
+    return f"{minor}.{found.pop().decode()}" if len(found) == 1 else None
+
+
+def _own() -> Compiler:
+    return Compiler(own_interpreter(), "{}.{}.{}".format(*sys.version_info), MAGIC_NUMBER)
+
+
+def _of_this_machine(root: Path | None, version: str) -> Iterator[Compiler]:
+    """The interpreter of that version that the machine has by itself, not by the word of an environment."""
     from envctl.system import pythons
 
-    found = pythons.installed("{}.{}".format(*interpreter.minor))
-    if found is None:
-        return ()
-    asked = _ask(Path("/nonexistent"), [str(found.path)])
-    return () if asked is None else (asked[0],)
+    found = pythons.installed(version)
+    if found is None or (root is not None and os.path.realpath(found.path).startswith(os.path.realpath(root) + "/")):
+        return
+    asked = _ask([str(found.path)])
+    if asked is not None:
+        yield asked[0]
 
 
 def _claimed(config: Mapping[str, str]) -> str | None:
@@ -129,10 +159,8 @@ def _executables(home: Path) -> list[str]:
     return list(found)
 
 
-def _ask(root: Path, executables: list[str]) -> tuple[Compiler, str] | None:
+def _ask(executables: list[str]) -> tuple[Compiler, str] | None:
     for executable in executables:
-        if not _may_run(root, executable):
-            continue
         try:
             done = subprocess.run(
                 [executable, *FLAGS, "-c", _QUESTION],
@@ -149,11 +177,44 @@ def _ask(root: Path, executables: list[str]) -> tuple[Compiler, str] | None:
     return None
 
 
-def _may_run(root: Path, executable: str) -> bool:
-    """Whether running the file gives an environment's author no power that the user did not already give."""
-    status = os.stat(executable)
-    inside = executable.startswith(os.path.realpath(root) + "/")
-    return not inside and status.st_uid in (0, os.getuid()) and not status.st_mode & stat.S_IWOTH
+def _only_root_writes(path: str) -> bool:
+    """Whether nobody but root can have put the file there: not the author of an environment, either."""
+    while True:
+        status = os.stat(path)
+        if status.st_uid != 0 or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return False
+        if path == "/":
+            return True
+        path = os.path.dirname(path)
+
+
+def _is_script(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
+
+
+def _read_version(executable: str, claimed: str | None) -> str | None:
+    """X.Y.Z by the text of the executable, or of the library beside it; None where neither says it."""
+    name = re.search(r"python(3\.\d+)t?$", executable)
+    minor = name[1] if name else ".".join((claimed or "").split(".")[:2])
+    if not minor:
+        return None
+    prefix = Path(executable).parent.parent
+    libraries = [
+        str(path) for folder in ("lib", "lib64", "lib/*") for path in prefix.glob(f"{folder}/libpython{minor}*.so*")
+    ]
+    for path in (executable, *dict.fromkeys(map(os.path.realpath, libraries))):
+        try:
+            with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                found = release_in(data, minor)
+        except (OSError, ValueError):  # it cannot be read, or is empty
+            continue
+        if found is not None:
+            return found
+    return None
 
 
 def _library(home: Path | None, version: str | None) -> Path | None:

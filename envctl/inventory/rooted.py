@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from envctl.inventory.bytecode import judge, source_of
-from envctl.inventory.interpreter import compilers_for, read_config
+from envctl.inventory.interpreter import compilers_for, read_config, release_in
 from envctl.inventory.venv import VARIABLES
 from envctl.model.image import Environment, Root, Settings
 from envctl.model.inventory import Bytecode, Entry, Interpreter, Inventory, Kind
@@ -21,7 +21,6 @@ _NAMES = ("python", "python3")
 _PYTHON = re.compile(r"(?:python|pypy|graalpy)(?:3(?:\.\d+t?)?)?")
 _SITE = re.compile(r"(lib(?:64)?)/(?:python(\d+\.\d+)t?|python3)/(?:site|dist)-packages")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_RELEASE = rb"(?<![0-9.])%s\.(\d{1,3})(?:\+|(?:a|b|rc)\d+)?\0"
 _SCRIPTS, _BUNDLED = "venv/scripts", "ensurepip/_bundled"
 
 
@@ -225,6 +224,7 @@ def _interpreter(
         implementation="cpython" if version is not None else None,
         home=home,
         executables=executables,
+        scripts=tuple(path for path in executables if tree.texts.get(path.lstrip("/"), b"").startswith(b"#!")),
         activators=dict(_activators(tree, root, library)) if library is not None else {},
         bundled=tuple(_bundled(tree, root, library, scratch)) if library is not None else (),
     )
@@ -250,7 +250,6 @@ def _version(tree: Tree, executable: str) -> str | None:
     minor = re.search(r"python(3\.\d+)t?$", executable)
     if minor is None:
         return None
-    pattern = re.compile(_RELEASE % re.escape(minor[1]).encode())
     prefix = posixpath.dirname(posixpath.dirname(executable))
     libraries = [
         path
@@ -258,9 +257,9 @@ def _version(tree: Tree, executable: str) -> str | None:
         if path.startswith(f"{prefix}/lib") and posixpath.basename(path).startswith(f"libpython{minor[1]}")
     ]
     for path in (executable, *libraries):
-        found = {match[1] for match in pattern.finditer(tree.texts.get(path, b""))}
-        if len(found) == 1:
-            return f"{minor[1]}.{found.pop().decode()}"
+        found = release_in(tree.texts.get(path, b""), minor[1])
+        if found is not None:
+            return found
     return None
 
 

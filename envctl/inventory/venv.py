@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -31,6 +31,11 @@ VARIABLES = (
     "LD_LIBRARY_PATH",
     "DYLD_INSERT_LIBRARIES",
     "DYLD_LIBRARY_PATH",
+    "GCONV_PATH",  # from where glibc loads converters between encodings
+    "CUDA_INJECTION64_PATH",  # a library that CUDA loads into every program
+    "OPENSSL_CONF",  # may name providers and engines, which are libraries
+    "OPENSSL_MODULES",
+    "OPENSSL_ENGINES",
 )
 _CONFIG = "pyvenv.cfg"
 _FORMAT, _BITS = 0o170000, 0o7777
@@ -69,7 +74,7 @@ class Reading:
         self._environ = venv.environ
         self._draft: Inventory | None = None
         self._unread: list[Problem] = []
-        self._compilers: tuple[Compiler, ...] = ()
+        self._compilers: Callable[[], Iterable[Compiler]] = tuple
         self._root = root = os.path.abspath(venv.root)
         shown = venv.shown or venv.root
         if not os.path.isdir(root):
@@ -136,7 +141,7 @@ class Reading:
             draft,
             entries=entries,
             texts=texts,
-            bytecode=judge(entries, draft.interpreter, self._compilers, self._place),
+            bytecode=judge(entries, draft.interpreter, self._compilers(), self._place),
             problems=tuple(sorted(problems, key=lambda problem: problem.path)),
         )
 

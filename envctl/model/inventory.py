@@ -62,6 +62,7 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
         home: the folder of the base interpreter, as pyvenv.cfg says it.
         executables: real path of each interpreter in `home` -> its sha256 (64 hex digits), which a copy must have;
             empty where there is none.
+        scripts: those of them that are no programs but scripts, which hand over to who knows what.
         activators: templates of activation scripts in its `venv` module, by file name.
         bundled: wheels in its `ensurepip` module (absolute paths), with which it seeds environments.
     """
@@ -71,6 +72,7 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     implementation: str | None = None
     home: str | None = None
     executables: Mapping[str, str] = {}
+    scripts: tuple[str, ...] = ()
     activators: Mapping[str, bytes] = {}
     bundled: tuple[str, ...] = ()
 

@@ -247,7 +247,16 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _environment() -> dict[str, str]:
-    return uv.clean_environment(keep=uv.PYTHON_SOURCES) | {"UV_CACHE_DIR": str(cache_dir("uv"))}
+    """The caller's, for uv, which runs every interpreter on PATH with its startup hooks: none of an environment's."""
+    env = uv.clean_environment(keep=uv.PYTHON_SOURCES) | {"UV_CACHE_DIR": str(cache_dir("uv"))}
+    folders = env.get("PATH", os.defpath).split(os.pathsep)
+    return env | {"PATH": os.pathsep.join(folder for folder in folders if not _is_environments(folder))}
+
+
+def _is_environments(folder: str) -> bool:
+    """Whether programs of a virtual environment are in the folder, or of one around it."""
+    real = Path(os.path.realpath(folder))
+    return any(os.path.lexists(place / "pyvenv.cfg") for place in (real, real.parent))
 
 
 def _minor(version: str) -> str:

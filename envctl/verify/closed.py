@@ -22,9 +22,7 @@ def check(world: World) -> None:
     writable = Writable(world)
     links, special, risky = _odd(world)
     _check_links(world, writable, links)
-    for path, entry in special:
-        world.own(path, NOBODY)
-        world.report("special-file", f"is a {entry.kind.value}", path=path)
+    _check_special(world, special)
     _check_permissions(world, risky)
     for mount in world.inventory.mounts:
         _check_mount(world, writable, mount)
@@ -78,18 +76,44 @@ def _check_links(world: World, writable: Writable, links: _Entries) -> None:
         if owner is not None and entry.sha256 is not None and not inside:
             linked.append(path)
         elif owner is None or not inside:
-            world.own(path, NOBODY)
-            where = entry.link or "nowhere"
-            message = f"leads to {where}"
-            if writable.holds(path) and is_code(path, entry):
-                message += " and has the name of code, which `writable` never allows"
-            world.report("link-outside", message, path=path, found=where)
+            _leads_outside(world, writable, path, entry)
+    copied = _copied(world, {world.owners[path] for path in linked})
+    for path in linked:
+        if world.owners[path] in copied:  # no installer links one file of a package and copies another
+            _leads_outside(world, writable, path, world.inventory.entries[path])
+    linked = [path for path in linked if world.owners[path] not in copied]
     if linked:
         owners = {world.owners[path] for path in linked}
         what = f"{len(linked):,} files of {len(owners):,} packages are links" if len(linked) > 1 else "is a link"
         message = f"{what} to files outside of the environment"
         first = min(linked)
         world.report("link-mode", f"{message}: {first}", found=world.inventory.entries[first].real)
+
+
+def _leads_outside(world: World, writable: Writable, path: str, entry: Entry) -> None:
+    world.own(path, NOBODY)
+    where = entry.link or "nowhere"
+    message = f"leads to {where}"
+    if writable.holds(path) and is_code(path, entry):
+        message += " and has the name of code, which `writable` never allows"
+    world.report("link-outside", message, path=path, found=where)
+
+
+def _copied(world: World, owners: set[str]) -> set[str]:
+    """Those of the owners of whose modules and data some are regular files."""
+    found: set[str] = set()
+    for path, owner in world.owners.items() if owners else ():
+        if owner in owners and path.startswith(world.site) and ".dist-info/" not in path and not path.endswith(".pyc"):
+            entry = world.entry(path)
+            if entry is not None and entry.kind is Kind.FILE:
+                found.add(owner)
+    return found
+
+
+def _check_special(world: World, special: _Entries) -> None:
+    for path, entry in special:
+        world.own(path, NOBODY)
+        world.report("special-file", f"is a {entry.kind.value}", path=path)
 
 
 def _check_permissions(world: World, risky: _Entries) -> None:

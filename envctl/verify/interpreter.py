@@ -11,6 +11,7 @@ import re
 from envctl.model.finding import Severity
 from envctl.model.inventory import Kind
 from envctl.verify.makers import OWNER
+from envctl.verify.places import is_code
 from envctl.verify.world import World
 
 _KEYS = frozenset(
@@ -28,8 +29,13 @@ ERRORS = (
     "LD_PRELOAD",
     "LD_AUDIT",
     "DYLD_INSERT_LIBRARIES",
+    "GCONV_PATH",
+    "CUDA_INJECTION64_PATH",
 )
-WARNINGS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE")
+WARNINGS = (
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE", "PYTHONSTARTUP"),
+    *("OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES"),
+)
 _PYTHON = re.compile(r"bin/python(?:3(?:\.\d+t?)?)?")
 
 
@@ -39,6 +45,7 @@ def check(world: World) -> None:
     if world.inventory.venv:
         _check_config(world)
         _check_links(world)
+        _check_home(world)
     image = world.lockfile.envctl.image if world.picture is not None else None
     locked = {} if image is None else image.env
     base = world.picture.base if world.picture is not None else None
@@ -136,6 +143,22 @@ def _check_links(world: World) -> None:
             )
     if not seen:
         world.report("interpreter-changed", "there is no bin/python", path="bin/python")
+
+
+def _check_home(world: World) -> None:
+    """What `home` leads to: a program, and in an image one that the base or the locked build vouches for."""
+    interpreter = world.inventory.interpreter
+    for path in interpreter.scripts:
+        message = "is where pyvenv.cfg leads, and is no program but a script"
+        world.report("interpreter-changed", message, path=path)
+    root = world.picture.root if world.picture is not None else None
+    if root is None or not root.below:
+        return
+    for path, digest in interpreter.executables.items():
+        # where code is taken from, all is compared with the base
+        if path not in interpreter.scripts and not root.anchored(path.lstrip("/")) and not is_code(path.lstrip("/")):
+            message = "is where pyvenv.cfg leads, and nothing vouches for it"
+            world.report("interpreter-changed", message, path=path, found=f"sha256:{digest}")
 
 
 def _is_copy(world: World, path: str) -> bool:

@@ -6,16 +6,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support import attacks
+from support.attacks import IMAGE, ROWS, Target, rows_of
+from support.attacks.allowed import FOLDER
 from support.engine.client import Engine
 from support.images import installer_wheel, locked
 from support.project import Project, Ran
 from support.server import IndexServer
+from support.targets import SHARED, name_of, small_target, small_wheels
 from support.wheels import build_wheel
 
 # Debian's Python without what no test here looks at: every verification reads all of the base.
@@ -52,6 +58,7 @@ command = ["alpha", "serve"]
 
 [policy]
 startup-hooks = ["beta-hook.pth"]
+writable = ["{writable}"]
 """
 
 
@@ -78,7 +85,14 @@ def fill(folder: Path, index: IndexServer) -> list[Path]:
             "2.0",
             files={"beta.py": b"B = 2\n", "beta-hook.pth": b"import beta\n", "ns/b/x.py": b"X = 1\n"},
         ),
-        build_wheel(folder, "gamma", "3.0", files={"gamma/__init__.py": b"", "gamma/deep/one.py": b"ONE = 1\n"}),
+        build_wheel(
+            folder,
+            "gamma",
+            "3.0",
+            files={"gamma/__init__.py": b"", "gamma/deep/one.py": b"ONE = 1\n"},
+            requires=[name_of(row) for row in SHARED],
+        ),
+        *small_wheels(folder),
     ]
     for wheel in wheels:
         index.add(wheel)
@@ -146,27 +160,32 @@ def victim(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator
         yield Victim(engine, project, build(engine, project, "victim"), {w.name.split("-")[0]: w for w in wheels})
 
 
-REPAIR = """\
-import base64, hashlib, sys
-site, info, name = sys.argv[1:]
-with open(site + "/" + name, "rb") as file:
-    data = file.read()
-digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-record = site + "/" + info + "/RECORD"
-with open(record) as file:
-    lines = file.read().splitlines()
-lines = [f"{name},sha256={digest},{len(data)}" if line.startswith(name + ",") else line for line in lines]
-with open(record, "w") as file:
-    file.write("\\n".join(lines) + "\\n")
-"""
+USERS = {"said": "0"}
+"""The user of an attacked image, where it is another than the victim's."""
+
+
+def image_targets(group: str) -> dict[str, Target]:
+    """What the deeds of a group are done to, by the names of the rows."""
+    line, tag = SITE.removeprefix(f"{VENV}/"), "cpython-311"
+    return {row.name: small_target(row, line, tag, "/srv/attack") for row in rows_of(group, IMAGE)}
+
+
+def attacked(victim: Victim, group: str, **settings: str) -> str:
+    """The victim with all that a group of the attack table does; `settings`: variables for the deeds."""
+    rows, targets, stem = rows_of(group, IMAGE), image_targets(group), re.sub(r"[^a-z0-9]+", "-", group.lower())
+    chosen = {str(ROWS.index(row)): targets[row.name]._asdict() for row in rows if row.deed is not None}
+    steps = [row.steps.replace("{site}", SITE) for row in rows if row.steps]
+    if chosen:
+        (victim.tools / f"{stem}.json").write_text(json.dumps(chosen))
+        words = " ".join(f"{name}={value}" for name, value in {"PYTHONPATH": "/mnt", **settings}.items())
+        steps.append(f"RUN --mount=type=bind,target=/mnt {words} python3.11 -S -B -m attacks {VENV} /mnt/{stem}.json")
+    return victim.derive(f"attacked-{stem}", "\n".join(steps), user=USERS.get(group, "10001"))
 
 
 def tools(folder: Path) -> None:
-    """What attackers bring: RECORDs made to agree, another version of a wheel."""
+    """What attackers bring: the table of attacks, with what each deed is done to."""
     folder.mkdir()
-    (folder / "repair.py").write_text(REPAIR)
-    files = {"beta.py": b"B = 3\n", "beta-hook.pth": b"import beta\n", "ns/b/x.py": b"X = 1\n"}
-    build_wheel(folder, "beta", "2.1", files=files)
+    shutil.copytree(Path(attacks.__file__).parent, folder / "attacks", ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def slim_base(engine: Engine, empty: Path) -> str:
@@ -194,7 +213,7 @@ def changed_lock(victim: Victim, *changes: tuple[str, str]) -> Iterator[None]:
 
 def write(project: Project, base: str, text: str = PROFILE) -> None:
     """The profile and the files of the application."""
-    project.profile(text.format(base=base))
+    project.profile(text.format(base=base, writable=FOLDER))
     (project.folder / "app").mkdir(exist_ok=True)
     (project.folder / "app" / "serve.py").write_text("print('application')\n")
     (project.folder / "model.bin").write_bytes(b"model" * 1000)
