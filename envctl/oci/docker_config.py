@@ -10,7 +10,6 @@ import base64
 import binascii
 import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import msgspec
 from envctl.errors import IndexFailed, InvalidFile, ToolFailed
 from envctl.oci.reference import DEFAULT_REGISTRY
 from envctl.system.files import read_bytes
+from envctl.system.process import program as find_program
 from envctl.system.process import run
 
 LEGACY_KEY = "https://index.docker.io/v1/"
@@ -133,7 +133,7 @@ def _from_helpers(config: _Config, registry: str, place: Path, environ: Mapping[
 
 def _ask_helper(name: str, server: str, place: Path, environ: Mapping[str, str]) -> Login | None:
     program = f"docker-credential-{name}"
-    path = shutil.which(program, path=environ.get("PATH", "")) if _HELPER.fullmatch(name) else None
+    path = find_program(program, environ) if _HELPER.fullmatch(name) else None
     if path is None:
         raise IndexFailed(
             f"the credential helper {ascii(program)[1:-1][:80]} is not on PATH",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from envctl.errors import ToolFailed
-from envctl.system.process import run
+from envctl.system.process import program, run
 
 _SECONDS = 30.0
 _VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?")
@@ -33,8 +31,7 @@ class BuilderInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 def client(environ: Mapping[str, str] | None = None) -> Path | None:
     """The docker command on PATH; None where there is none."""
-    found = shutil.which("docker", path=(os.environ if environ is None else environ).get("PATH", os.defpath))
-    return None if found is None else Path(found)
+    return program("docker", environ)
 
 
 def builder(environ: Mapping[str, str] | None = None) -> BuilderInfo:

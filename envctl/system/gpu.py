@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import msgspec
 
 from envctl.errors import ToolFailed
 from envctl.system.hardware import is_wsl, read
-from envctl.system.process import run
+from envctl.system.process import program, run
 
 CDI_FOLDERS = ("/etc/cdi", "/var/run/cdi")
 CDI_KIND = "nvidia.com/gpu"
@@ -89,10 +88,7 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _smi(root: Path, environ: Mapping[str, str]) -> Path | None:
-    found = shutil.which("nvidia-smi", path=environ.get("PATH", os.defpath)) or shutil.which(
-        "nvidia-smi", path=str(root / _WSL.lstrip("/"))
-    )
-    return None if found is None else Path(found)
+    return program("nvidia-smi", environ) or program("nvidia-smi", {"PATH": str(root / _WSL.lstrip("/"))})
 
 
 def _ask(smi: Path) -> _Said:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +25,26 @@ class Finished(msgspec.Struct, frozen=True):
     status: int
     stdout: str
     stderr: str
+
+
+def program(name: str, environ: Mapping[str, str] | None = None) -> Path | None:
+    """A program on PATH, beside those of virtual environments: what is looked at must not say what is run.
+
+    Args:
+        environ: whose PATH; None: the caller's.
+    """
+    found = shutil.which(name, path=system_path((os.environ if environ is None else environ).get("PATH", os.defpath)))
+    return None if found is None else Path(found)
+
+
+def system_path(path: str) -> str:
+    """PATH without the folders that are in a virtual environment."""
+    return os.pathsep.join(folder for folder in path.split(os.pathsep) if not _is_environments(folder))
+
+
+def _is_environments(folder: str) -> bool:
+    real = Path(os.path.realpath(folder))
+    return any(os.path.lexists(place / "pyvenv.cfg") for place in (real, real.parent))
 
 
 _running: set[subprocess.Popen[Any]] = set()

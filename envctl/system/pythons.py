@@ -14,7 +14,7 @@ import msgspec
 from envctl.errors import ToolFailed, UsageError
 from envctl.system import uv
 from envctl.system.files import cache_dir, home_dir
-from envctl.system.process import run
+from envctl.system.process import run, system_path
 
 FETCH_SECONDS = 15.0
 """How long fetching the exact patch release may take where another one is at hand."""
@@ -249,14 +249,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _environment() -> dict[str, str]:
     """The caller's, for uv, which runs every interpreter on PATH with its startup hooks: none of an environment's."""
     env = uv.clean_environment(keep=uv.PYTHON_SOURCES) | {"UV_CACHE_DIR": str(cache_dir("uv"))}
-    folders = env.get("PATH", os.defpath).split(os.pathsep)
-    return env | {"PATH": os.pathsep.join(folder for folder in folders if not _is_environments(folder))}
-
-
-def _is_environments(folder: str) -> bool:
-    """Whether programs of a virtual environment are in the folder, or of one around it."""
-    real = Path(os.path.realpath(folder))
-    return any(os.path.lexists(place / "pyvenv.cfg") for place in (real, real.parent))
+    return env | {"PATH": system_path(env.get("PATH", os.defpath))}
 
 
 def _minor(version: str) -> str:
