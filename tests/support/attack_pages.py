@@ -14,17 +14,18 @@ _HEAD = """\
 # Attacks
 
 What can be done to an environment, and the finding that names it. The table is made from the rows that the tests run
-(`make golden`), so each line of it has been done to a real virtual environment or image, and found. `make campaign` does the
-same to the wheels of the shipped demo profile, with an empty cache, without a network, and with each reader of images alone.
+(`make golden`), so each line of it has been done to a real virtual environment or image, and found. `make campaign`
+does the same to the wheels of the demo profile, with manifests at hand and without, and with each reader of images
+alone.
 
-A row counts when the finding has this code and names this file or setting, when nothing is reported that no deed explains, and
-when the check in the last column is what finds it: with that function taken out of `envctl.verify`, the same test fails. Where
-RECORD was made to agree and no manifest is at hand, the table names RECORD ([ENV204](../findings/ENV204.md)) and the package
-([ENV205](../findings/ENV205.md)).
+A row counts when the finding has this code and names this file or setting, when nothing is reported that no deed
+explains, and when the check in the last column is what finds it: with that function of `envctl.verify` taken out, the
+same test fails. Where RECORD was made to agree and no manifest is at hand, RECORD
+([ENV204](../findings/ENV204.md)) and the package ([ENV205](../findings/ENV205.md)) are named.
 
-{count} rows: {venv} are done to a virtual environment, {image} to an image, {container} to a container. Severities and verdicts are those
-of [the findings](../findings/README.md). In an image, a reader that sees the environment alone (`--reader inside`) does not find what is
-marked with *; reading from outside finds all.
+{count} rows: {venv} are done to a virtual environment, {image} to an image, {container} to a container. Severities and
+verdicts are those of [the findings](../findings/README.md). A reader that sees the environment alone
+(`--reader inside`) does not find what is marked with *; reading an image from outside finds all.
 """
 _ALLOWED = """\
 ## What may differ, and who abuses it
@@ -37,13 +38,13 @@ These differences are no findings. Each is hidden behind by rows above, and none
 _OUTSIDE = """\
 ## What is not in the table
 
-- The standard library and the interpreter of a virtual environment on a machine: nothing vouches for them, and the report's
-  `scope` leaves out `interpreter`. In an image both are compared with the base's layers or the locked build.
-- A lockfile that was edited to match what was done: `envctl verify` compares with the lockfile that it is given. `envctl lock
-  --check` finds the edit by the seal over the file's own lines, `envctl lock --check --resolve` asks the index for hashes and
-  manifests again, and finds one whose seal was made anew. Who may change both belongs under review of the repository.
-- A RECORD without digests, where the files are right: some wheels ship one, and installers leave it so.
-- A kernel or file system that answers differently to the reader than to Python.
+- The standard library and the interpreter of a virtual environment on a machine: nothing vouches for them, and the
+  report's `scope` leaves out `interpreter`. In an image both are compared with the base's layers or the locked build.
+- A lockfile that was edited to match what was done: `envctl verify` compares with the lockfile that it is given.
+  `envctl lock --check` finds the edit by the seal over the file's own lines; `envctl lock --check --resolve` asks the
+  index for hashes and manifests again, and finds one whose seal was made anew.
+- A RECORD without digests where the files are right: some wheels ship one, and installers leave it so.
+- A kernel or file system that answers otherwise to the reader than to Python.
 """
 
 

@@ -124,9 +124,9 @@ FILES = (
     Attack(
         "an extension module beside a module, which Python loads first",
         "ENV203",
-        "{site}/{module}.abi3.so",
+        "{site}/{shadow}.abi3.so",
         OWNERS,
-        lambda p: p.write(p.site / f"{p.target.module}.abi3.so", b"\x7fELF"),
+        lambda p: p.write(p.module.with_suffix(".abi3.so"), b"\x7fELF"),
     ),
     Attack(
         "an extension module beside __init__.py, which Python loads first",
@@ -214,6 +214,15 @@ FILES = (
         _LIST,
         CONTENTS,
         lambda p: p.write(p.info / "RECORD", b"\0\xff,"),
+        blind=_BLIND,
+        alone=True,
+    ),
+    Attack(
+        "RECORD lists a file twice",
+        "ENV204",
+        _LIST,
+        CONTENTS,
+        lambda p: p.record(p.rows() * 2),
         blind=_BLIND,
         alone=True,
     ),
