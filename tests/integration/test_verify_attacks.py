@@ -452,7 +452,8 @@ def test_a_mount_in_an_environment_is_named(venv: Path, site: Path, lockfile: Lo
     shutil.copytree(site / "alpha", tmp_path / "over")
     (tmp_path / "project").mkdir()
     env.write_lock(tmp_path / "project", lockfile)
-    script = 'mount --bind "$1" "$2" && exec "$3" -m envctl -C "$4" verify train --venv "$5" --offline --format json --strict'
+    verify_it = 'exec "$3" -m envctl -C "$4" verify train --venv "$5" --offline --format json --strict'
+    script = f'mount --bind "$1" "$2" && {verify_it}'
     words = [tmp_path / "over", site / "alpha", sys.executable, tmp_path / "project", venv]
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-ec", script, "sh", *map(str, words)],
