@@ -70,7 +70,8 @@ def installed(world: World) -> list[Installed]:
         ending = posixpath.splitext(top)[1]
         if ending not in _METADATA or (ending == ".dist-info" and world.inventory.entries[path].kind is Kind.FILE):
             continue
-        name, _, version = top.removesuffix(ending).partition("-")
+        stem = top.removesuffix(ending)
+        name, _, version = (stem, "", "") if ending == ".egg-link" else stem.partition("-")
         if ending in (".egg-info", ".egg"):
             version = version.partition("-py")[0]
         found.append(Installed(normalise(name), version, path))

@@ -34,7 +34,7 @@ MORE = [
     "tqdm",
 ]
 POLICY = f'\n[policy]\nstartup-hooks = ["distutils-precedence.pth"]\nwritable = ["{FOLDER}"]\n'
-ENV = {"ATTACK_FILES": "100000", "ATTACK_SPARSE": str(2**33)}
+ENV = {"ATTACK_FILES": "100000", "ATTACK_SPARSE": str(2**30)}
 OWN = ("own", "seeded", "around", "loader", "said", "workdir", "removed")  # what is done to a project of their own
 TAG = str(sys.implementation.cache_tag)
 
@@ -132,6 +132,8 @@ def test_real_wheels_in_a_virtual_environment(real, group, half, tmp_path, monke
             monkeypatch.setenv(name, value)
     verify = functools.partial(envctl, "-C", real.project, "verify", "demo:cpu", "--venv", ".venv", "--format", "json")
     judge(rows, targets, verify(), blind=False)
+    if group == "many":
+        return  # what it adds needs no manifest to be named
     monkeypatch.setenv("ENVCTL_CACHE_DIR", str(tmp_path / "empty"))
     judge(rows, targets, verify("--offline"), blind=True)
 
@@ -205,7 +207,7 @@ def test_real_wheels_in_an_image(pictured, attacked, environ, group, half, reade
     tag, targets = attacked(group, half)
     done = reader(pictured, tag, tmp_path, monkeypatch)
     judge(rows, targets, done, blind=False, inside=reader is from_inside)
-    if reader is by_the_engines_files:
+    if reader is by_the_engines_files and group != "many":
         shutil.copytree(environ / "cache" / "images", tmp_path / "cache" / "images")
         monkeypatch.setenv("ENVCTL_CACHE_DIR", str(tmp_path / "cache"))
         done = pictured.verify("--image", tag, "--offline")

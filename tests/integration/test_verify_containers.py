@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from support.attacked import SITE, VENV, Victim, victim
+from support.judging import each_taken_out, seen
 from support.project import Ran
 
 __all__ = ["victim"]
@@ -76,9 +77,9 @@ def test_a_mount_over_site_packages_is_named(victim, started, reader):
 def test_mounts_are_judged_by_what_they_cover(victim, started):
     tools = victim.tools
     container = started(
-        *("--volume", "/usr/lib/python3.11/json", "--volume", f"{tools}/repair.py:/srv/model.bin"),
+        *("--volume", "/usr/lib/python3.11/json", "--volume", f"{tools}/attacks/row.py:/srv/model.bin"),
         *("--volume", f"{tools}:/srv/app", "--volume", f"{tools}:/data", "--tmpfs", "/tmp", "--read-only"),
-        *("--volume", f"{tools}/repair.py:/usr/lib/x86_64-linux-gnu/libcuda.so.535.1"),
+        *("--volume", f"{tools}/attacks/row.py:/usr/lib/x86_64-linux-gnu/libcuda.so.535.1"),
         *("--tmpfs", f"{VENV}/share"),
     )
     done = victim.verify("--container", container)
@@ -110,6 +111,24 @@ def test_variables_of_the_container_and_of_each_process_count(victim, started):
         "LD_PRELOAD is set to /nonexistent.so in process ",
         "PYTHONPATH is set to /x",
     ]
+
+
+def test_without_its_check_what_was_done_to_a_container_is_not_found(victim, started):
+    mounts = ("--volume", f"{victim.tools}:{SITE}/gamma:ro", "--volume", "/usr/lib/python3.11/json")
+    container = started(*mounts, "--env", "PYTHONPATH=/x", "--user", "0", command=("sleep", "600"))
+    victim.engine.run("exec", "--detach", "--env", "LD_PRELOAD=/nonexistent.so", container, "sleep", "600")
+    named = {
+        "closed._check_mounts": [("ENV214", f"{LINE}/gamma")],
+        "mounts.check": [("ENV214", "/usr/lib/python3.11/json")],
+        "interpreter._variable": [("ENV308", "PYTHONPATH is set to /x")],
+        "settings.check": [("ENV308", "LD_PRELOAD is set to /nonexistent.so in process"), ("ENV505", "user")],
+    }
+    with each_taken_out(named) as without:
+        done = victim.verify("--container", container)
+    for check, names in named.items():
+        for code, what in names:
+            for found, there in ((seen(done.json["findings"]), True), (without[check], False)):
+                assert there == any(f.code == code and (f.path == what or what in f.message) for f in found), what
 
 
 def test_whom_a_container_runs_as_counts_and_what_it_runs_does_not(victim, started):

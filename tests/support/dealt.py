@@ -63,7 +63,8 @@ def deal(rows: Sequence[Attack], packages: Sequence[Installed], tag: str, outsid
     site = f"lib/python{tag[8]}.{tag[9:]}/site-packages"
     hook, hooked = "distutils-precedence.pth", "setuptools"
     left = [item for item in packages if item.name != hooked]
-    whole = iter(sorted((item for item in left if not item.own_scripts), key=lambda item: len(item.modules)))
+    plain = [item for item in left if not item.own_scripts and len(item.scripts) < 2]
+    whole = iter(sorted(plain, key=lambda item: len(item.modules)))
     with_own = iter([item for item in left if item.own_scripts])
     scripts = iter([(item, script) for item in left for script in item.scripts])
     files = _round(left)
@@ -77,6 +78,9 @@ def deal(rows: Sequence[Attack], packages: Sequence[Installed], tag: str, outsid
             (module, mate), own = package.modules[0], package.own_scripts[0]
         elif row.alone:
             package = next(whole)
+            module, mate = package.modules[0]
+        elif "entry_points.txt" in wants:
+            package = next(item for item in left if item.scripts)
             module, mate = package.modules[0]
         elif "{script}" in wants:
             package, script = next(scripts)

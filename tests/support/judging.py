@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pytest
 from support.attacks import Attack, Target
 
 from envctl.model.finding import Finding, Severity, Verification
+from envctl.verify import compare
 from envctl.verify.packages import Split
 
 _NOTHING: dict[str, Callable[..., Any]] = {"packages.split": lambda *_, **__: Split((), (), (), None)}
@@ -81,7 +83,7 @@ def _is_of(target: Target, item: Seen) -> bool:
     return item.package == target.package or path.startswith(own)
 
 
-def taken_out(check: str, compare: Callable[..., Verification], *args: Any, **kinds: Any) -> Verification:
+def taken_out(check: str, real: Callable[..., Verification], *args: Any, **kinds: Any) -> Verification:
     """Compare with functions of `envctl.verify` that do nothing in the place of a check, wherever it is called.
 
     What is then no longer found, the check alone finds. `check` is `module.function`, or several with ` and ` between.
@@ -89,8 +91,30 @@ def taken_out(check: str, compare: Callable[..., Verification], *args: Any, **ki
     with pytest.MonkeyPatch.context() as patch:
         for one in check.split(" and "):
             module, _, name = one.rpartition(".")
-            real = getattr(sys.modules[f"envctl.verify.{module}"], name)
+            function = getattr(sys.modules[f"envctl.verify.{module}"], name)
             for loaded, room in list(sys.modules.items()):
-                if loaded.startswith("envctl.verify") and getattr(room, name, None) is real:
+                if loaded.startswith("envctl.verify") and getattr(room, name, None) is function:
                     patch.setattr(room, name, _NOTHING.get(one, lambda *_, **__: ""))
-        return compare(*args, **kinds)
+        return real(*args, **kinds)
+
+
+@contextlib.contextmanager
+def each_taken_out(checks: Iterable[str]) -> Iterator[dict[str, list[Seen]]]:
+    """What a verification meanwhile finds without each of the checks, from the same reading."""
+    found: dict[str, list[Seen]] = {}
+    chosen = set(checks)
+
+    def watched(name: str) -> Callable[..., Verification]:
+        real = getattr(compare, name)
+
+        def compared(*args: Any, **kinds: Any) -> Verification:
+            for check in chosen - {f"compare.{name}"}:
+                found[check] = seen(taken_out(check, real, *args, **kinds).findings)
+            return real(*args, **kinds)  # type: ignore[no-any-return]
+
+        return compared
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("compare", "absent"):
+            patch.setattr(compare, name, watched(name))
+        yield found

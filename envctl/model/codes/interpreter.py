@@ -76,7 +76,8 @@ CODES = (
         title="The environment starts another interpreter than the one it was made with",
         meaning=(
             "`bin/python` is neither a link to an interpreter in the `home` that pyvenv.cfg names, nor a copy of"
-            " one. What it runs is unknown."
+            " one; or what stands there is a script, or in an image nothing that the base brought. What it runs is"
+            " unknown."
         ),
         action=WHO + " " + RESTORE,
     ),
@@ -88,7 +89,8 @@ CODES = (
         title="A variable of this process changes what is imported or loaded",
         meaning=(
             "PYTHONPATH and PYTHONHOME put other code before the environment's; LD_PRELOAD and its like load a"
-            " library into every program. Python started from here does not run the locked code alone. envctl"
+            " library into every program, GCONV_PATH into those that convert text, CUDA_INJECTION64_PATH into those"
+            " that use CUDA. Python started from here does not run the locked code alone. envctl"
             " itself ignores them."
         ),
         action="Unset it, and look for where it is set (shell profile, CI settings, .env files).",
@@ -102,7 +104,8 @@ CODES = (
         meaning=(
             "LD_LIBRARY_PATH puts other shared libraries before those of the system, and before those of wheels"
             " that rely on the loader's path. PYTHONPYCACHEPREFIX makes Python read bytecode from a place that is"
-            " not verified."
+            " not verified, PYTHONSTARTUP runs a file in interactive sessions, and OPENSSL_CONF, OPENSSL_MODULES and"
+            " OPENSSL_ENGINES may name libraries that OpenSSL loads."
         ),
         action="Unset it where it is not needed; common on clusters, where modules set it.",
     ),
