@@ -83,4 +83,4 @@ def _git(project: Path, *arguments: str) -> process.Finished:
     places = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
     env = {key: value for key, value in os.environ.items() if key not in places}
     env |= {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    return process.run([process.program("git", env) or "git", "--no-pager", *arguments], cwd=project, env=env)
+    return process.run(["git", "--no-pager", *arguments], cwd=project, env=env)

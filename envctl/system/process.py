@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -37,6 +38,21 @@ def program(name: str, environ: Mapping[str, str] | None = None) -> Path | None:
     return None if found is None else Path(found)
 
 
+def _found(name: str | Path, environ: Mapping[str, str] | None) -> str | Path:
+    if "/" in str(name):
+        return name
+    found = program(str(name), environ)
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return found
+
+
+def unswayed(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment without what puts other code into a program whose word counts; None: the caller's."""
+    own = os.environ if environ is None else environ
+    return {name: value for name, value in own.items() if name not in _SWAYING}
+
+
 def system_path(path: str) -> str:
     """PATH without the folders that are in a virtual environment."""
     return os.pathsep.join(folder for folder in path.split(os.pathsep) if not _is_environments(folder))
@@ -47,6 +63,7 @@ def _is_environments(folder: str) -> bool:
     return any(os.path.lexists(place / "pyvenv.cfg") for place in (real, real.parent))
 
 
+_SWAYING = frozenset(("LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH", "GCONV_PATH", "DYLD_INSERT_LIBRARIES"))
 _running: set[subprocess.Popen[Any]] = set()
 _ending = threading.Event()
 
@@ -75,6 +92,7 @@ def run(
     """Run a program to its end; it is ended with whoever waits for it.
 
     Args:
+        command: a name without a folder is looked for as `program` does.
         env: its whole environment, None for the caller's.
         stdin: what it reads; bytes reach it as they are on every system.
         timeout: seconds.
@@ -92,7 +110,7 @@ def run(
         raise ToolFailed(f"{name} was not started, because envctl is ending")
     try:
         process = subprocess.Popen(
-            [str(part) for part in command],
+            [str(_found(command[0], env)), *map(str, command[1:])],
             env=None if env is None else dict(env),
             cwd=cwd,
             stdin=subprocess.PIPE,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from envctl.errors import ToolFailed, UsageError
-from envctl.system.process import run
+from envctl.system.process import run, unswayed
 
 _HINT = "`--key FILE` names one: a private key, or a public one whose private key is in the agent"
 
@@ -46,7 +46,7 @@ def _expanded(key: str, project: Path, environ: Mapping[str, str]) -> str:
 
 def _git(project: Path, key: str, environ: Mapping[str, str]) -> str | None:
     try:
-        done = run(["git", "config", "-z", "--get", key], cwd=project, env=environ, timeout=30)
+        done = run(["git", "config", "-z", "--get", key], cwd=project, env=unswayed(environ), timeout=30)
     except ToolFailed:
         return None
     return done.stdout.partition("\0")[0] if done.status == 0 else None
@@ -57,7 +57,7 @@ def _agent(environ: Mapping[str, str]) -> list[str]:
     if not environ.get("SSH_AUTH_SOCK"):
         return []
     try:
-        done = run(["ssh-add", "-L"], env=environ, timeout=30)
+        done = run(["ssh-add", "-L"], env=unswayed(environ), timeout=30)
     except ToolFailed:
         return []
     return [line for line in done.stdout.splitlines() if line] if done.status == 0 else []

@@ -14,7 +14,7 @@ import msgspec
 
 from envctl.errors import InvalidFile, ToolFailed, UsageError
 from envctl.system.files import read_bytes
-from envctl.system.process import run
+from envctl.system.process import run, unswayed
 from envctl.system.user_config import user_table
 from envctl.trust.judgement import LIMIT
 
@@ -110,7 +110,7 @@ def _of_git(project: Path, key: str, environ: Mapping[str, str]) -> Path | None:
     for scope in ("--global", "--system"):
         try:
             asked = ["git", "config", scope, "--includes", "--type=path", "-z", "--get", key]
-            done = run(asked, cwd=project, env=environ, timeout=30)
+            done = run(asked, cwd=project, env=unswayed(environ), timeout=30)
         except ToolFailed:
             return None
         if done.status == 0:

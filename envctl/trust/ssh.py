@@ -7,13 +7,12 @@ input: so nothing that changes meanwhile is read again, and no name of a file is
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envctl.errors import ToolFailed, UsageError
 from envctl.system.files import scratch_dir
-from envctl.system.process import Finished, run
+from envctl.system.process import Finished, program, run, unswayed
 from envctl.trust.judgement import Refused, Trusted
 from envctl.trust.sshsig import namespace_of
 
@@ -143,15 +142,14 @@ def key_of(data: bytes, signature: bytes, *, namespace: str) -> str | None:
 def _keygen(
     *arguments: str | Path, data: bytes, environ: Mapping[str, str] | None = None, terminal: bool = False
 ) -> Finished:
-    path = None if environ is None else environ.get("PATH")
-    program = shutil.which("ssh-keygen", path=path)
-    if program is None:
+    keygen = program("ssh-keygen", environ)
+    if keygen is None:
         raise ToolFailed(
             "SSH signatures need ssh-keygen, which is not on PATH",
             hint="install OpenSSH's client: the package openssh-client, openssh-clients or openssh",
         )
     timeout = None if terminal else _SECONDS
-    done = run([program, *arguments], stdin=data, env=environ, timeout=timeout, show_stderr=terminal)
+    done = run([keygen, *arguments], stdin=data, env=unswayed(environ), timeout=timeout, show_stderr=terminal)
     if "unknown option" in done.stderr or "Unsupported operation" in done.stderr or "illegal option" in done.stderr:
         raise ToolFailed("ssh-keygen is too old for signatures", found=_first(done.stderr), expected="OpenSSH 8.2")
     return done

@@ -155,6 +155,7 @@ class Pictured(NamedTuple):
 @pytest.fixture(scope="module")
 def pictured(environ: Path, engine: Engine) -> Pictured:
     folder = environ / "image"
+    folder.mkdir()
     tools(folder / "tools")
     base = engine.name("slim:1", pushed=True)
     engine.build(folder / "tools", SLIM.format(base=engine.bases["py311"]), base)

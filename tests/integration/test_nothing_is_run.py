@@ -11,14 +11,30 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.keys import key, listed, public
 from support.project import Project
 
 MINOR = "python{}.{}".format(*sys.version_info)
 BASE = Path(os.path.realpath(getattr(sys, "_base_executable", sys.executable)))
-TOOLS = ("python", "python3", MINOR, "pip", "uv", "git", "docker", "nvidia-smi", "ldconfig", "ssh", "sh", "env", "dpkg")
+TOOLS = (
+    "python",
+    "python3",
+    MINOR,
+    "pip",
+    "uv",
+    "git",
+    "docker",
+    "nvidia-smi",
+    "ldconfig",
+    "ssh-keygen",
+    "sh",
+    "env",
+    "dpkg",
+)
 LOOKS = (
     ("verify", "train", "--venv", ".venv", "--format", "json"),
     ("verify", "train", "--offline"),
+    ("verify", "train", "--require-signature", "--allowed-signers", "signers"),
     ("lock", "--check"),
     ("lock", "--check", "--resolve"),
     ("lock",),
@@ -98,8 +114,7 @@ class Trap:
             text = (real / path).read_text()
             future = text.rfind("from __future__")
             assert future < 0, path
-            place = str(self.marks / "library")
-            mark = f"import posix as _p; _p.close(_p.open({place!r}, 0o101))"
+            mark = f"import posix as _p; _p.close(_p.open({str(self.marks / 'library')!r}, 0o101))"
             mark = f"\ntry:\n    {mark}\nexcept ImportError: pass\n"
             (own / path).write_text(text + mark)
         self._lead_to(place)
@@ -152,6 +167,9 @@ def trap(project: Project, tmp_path: Path) -> Trap:
     for command in (["lock"], ["sync", "train"]):
         ran = project.run(*command)
         assert ran.status == 0, ran.err
+    signer = key(tmp_path)
+    listed(project.folder / "signers", f"alice@example.com {public(signer)}")
+    assert project.run("sign", "train", "--key", signer).status == 0
     return Trap(project, tmp_path)
 
 

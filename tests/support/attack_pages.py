@@ -40,9 +40,9 @@ _OUTSIDE = """\
 
 - The standard library and the interpreter of a virtual environment on a machine: nothing vouches for them, and the
   report's `scope` leaves out `interpreter`. In an image both are compared with the base's layers or the locked build.
-- A lockfile that was edited to match what was done: `envctl verify` compares with the lockfile that it is given.
-  `envctl lock --check` finds the edit by the seal over the file's own lines; `envctl lock --check --resolve` asks the
-  index for hashes and manifests again, and finds one whose seal was made anew.
+- A lockfile that was edited to match what was done, where no signature is required: `envctl verify` compares with the
+  lockfile that it is given. `envctl lock --check` finds the edit by the seal over the file's own lines; `envctl lock
+  --check --resolve` asks the index for hashes and manifests again, and finds one whose seal was made anew.
 - A RECORD without digests where the files are right: some wheels ship one, and installers leave it so.
 - A kernel or file system that answers otherwise to the reader than to Python.
 """
@@ -77,8 +77,9 @@ def _theme(title: str, rows: tuple[Attack, ...]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
+        own = not re.match(r"\w+\.\w+", row.check)
         places = ["" if place not in row.where else _mark(row, place) for place in (VENV, IMAGE, CONTAINER)]
-        check = " and ".join(f"`{one}`" for one in row.check.split(" and "))
+        check = row.check if own else " and ".join(f"`{one}`" for one in row.check.split(" and "))
         lines.append(
             f"| {_cell(row.name)} | {_link(row.code)} | {_cell(_names(row))} | {' | '.join(places)} | {check} |"
         )

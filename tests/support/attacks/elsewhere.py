@@ -123,4 +123,12 @@ ELSEWHERE = (
         where=(VENV,),
         proof=_HERE + "test_a_wheel_poisoned_in_the_cache_of_pip_is_named",
     ),
+    Attack(
+        "the lockfile is edited to match what was done, and sealed again",
+        "ENV702",
+        "profiles/locked/pylock.train.toml.sig",
+        "the signature that --require-signature wants; without one, lock --check --resolve",
+        where=(VENV, IMAGE),
+        proof="tests/integration/test_sign_command.py::test_a_lockfile_that_was_made_to_match_a_tampered_environment",
+    ),
 )
