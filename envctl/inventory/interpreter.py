@@ -108,12 +108,13 @@ def inspect(
 
 def compilers_for(interpreter: Interpreter) -> Iterator[Compiler]:
     """Interpreters of this machine that may compile for one of another file system: of the same minor version."""
-    if interpreter.minor is None or interpreter.implementation not in (None, "cpython"):
+    if interpreter.minor is None or interpreter.version is None or interpreter.implementation not in (None, "cpython"):
         return
     if sys.implementation.name == "cpython" and interpreter.minor == sys.version_info[:2]:
         yield _own()
-    else:
-        yield from _of_this_machine(None, "{}.{}".format(*interpreter.minor))
+        if interpreter.version == _own().version:
+            return
+    yield from _of_this_machine(None, interpreter.version)
 
 
 def release_in(data: bytes | mmap.mmap, minor: str) -> str | None:
