@@ -90,6 +90,6 @@ def test_no_image_raises_an_alarm(name: str, shop: Shop) -> None:
         text = text.replace(key, place)
     text = text.replace("RUN ", "RUN --network=none --mount=type=bind,target=/mnt ")
     text = text.replace("FROM base", f"FROM {shop.engine.bases[row.base]}")
-    shop.engine.build(shop.context, text, tag)
+    shop.engine.build(shop.context, text, tag, timeout=1200)
     assert shop.verify(row.base, "--image", tag) == []
     shop.engine.run("rmi", "--force", tag)

@@ -101,7 +101,7 @@ def test_what_a_program_left(name: str, venv: Path, lockfile: Lockfile, hub: str
         env={**kept, "HOME": str(home), **variables},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

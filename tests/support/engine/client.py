@@ -55,10 +55,11 @@ class Engine:
         """A name of this session's own for an image or a container; `pushed`: one under the registry."""
         return f"{self.registry}/{self.prefix}/{stem}" if pushed else f"{self.prefix}-{stem}"
 
-    def build(self, context: Path, dockerfile: str, tag: str, *args: object) -> str:
+    def build(self, context: Path, dockerfile: str, tag: str, *args: object, timeout: float = 300) -> str:
         """Build a Dockerfile's text and tag the image; returns its id. `args` go to `docker buildx build`."""
         quiet = ("--provenance=false", "--progress=plain", "--load")
-        self.run("buildx", "build", *quiet, "--tag", tag, *args, "--file", "-", context, stdin=dockerfile)
+        words = (*quiet, "--tag", tag, *args, "--file", "-", context)
+        self.run("buildx", "build", *words, stdin=dockerfile, timeout=timeout)
         return self.image_id(tag)
 
     def image_id(self, reference: str) -> str:
