@@ -5,7 +5,7 @@ BIN := $(BUILD)/venv/bin
 STAMP := $(BUILD)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo engine engine-down test campaign honest coverage check format golden pictures bench clean
+.PHONY: help setup demo engine engine-down test campaign honest fuzz fuzz-replay coverage check format golden pictures bench clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,13 @@ honest: $(STAMP) ## no false alarm on gigabytes: the data science stack, and eve
 
 campaign: $(STAMP) ## the long tests: attacks, honest environments and random wheels, at full size
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m campaign
+
+fuzz: $(STAMP) ## every reader of foreign files on random inputs, for FUZZ_SECONDS (600) in all, FUZZ_JOBS (2) at once
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group fuzz
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGET)
+
+fuzz-replay: $(STAMP) ## what one input does: TARGET=record FILE=.build/fuzz/record/crash-…
+	@PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGET) --replay $(FILE)
 
 coverage: $(STAMP) ## all tests, and the share of branches that they reach (at least 90 %)
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov=envctl --cov-branch --cov-report=term:skip-covered --cov-fail-under=90

@@ -17,6 +17,7 @@ from typing import BinaryIO
 import msgspec
 
 from envctl.errors import EnvctlError, IndexFailed, ToolFailed
+from envctl.index import agreement
 from envctl.index.archive import TOTAL_LIMIT, Archive, FileSource, Malformed, Member, head_end
 from envctl.index.metadata import Metadata, check_wheel_version, parse_metadata
 from envctl.index.remote import NoRanges, RemoteSource, other_size
@@ -29,12 +30,14 @@ from envctl.model.record import (
     is_python_script,
     parse_record,
 )
+from envctl.model.wheel_name import parse_wheel_name
 from envctl.system.credentials import redact
 from envctl.system.http import Client
 
 TEXT_LIMIT = 64 * 2**20
 SCRIPT_LIMIT = 512 * 2**20
 _SCRIPT_HEAD = 64
+_ORIGIN = "direct_url.json"
 _HOOK = re.compile(r"[^/]+\.pth|(?:sitecustomize|usercustomize)(?:/__init__)?\.(?:[^/]+\.)?(?:py|pyc|so|pyd)")
 
 
@@ -173,6 +176,7 @@ def _content(archive: Archive, filename: str, digests: Mapping[str, str] | None)
     """
     members = archive.members
     info = _dist_info(members)
+    agreement.check_names(members, info)
     texts = {name.rpartition("/")[2]: archive.read(members[name], TEXT_LIMIT) for name in _texts(archive, info)}
     for needed in ("METADATA", "WHEEL", "RECORD"):
         if needed not in texts:
@@ -180,6 +184,7 @@ def _content(archive: Archive, filename: str, digests: Mapping[str, str] | None)
     name, metadata = _check_identity(filename, info, parse_metadata(texts["METADATA"]))
     check_wheel_version(texts["WHEEL"])
     known = _digests(members, info, _record(texts["RECORD"], info), digests)
+    agreement.check_origin(texts.get(_ORIGIN, b""), info)
     for text, data in texts.items():
         if text != "RECORD":
             _same(f"{info}/{text}", hashlib.sha256(data).hexdigest(), known)
@@ -193,6 +198,7 @@ def _content(archive: Archive, filename: str, digests: Mapping[str, str] | None)
         if place in files:
             raise Malformed("is installed twice: as a file and as an entry point", member=place)
         files[place] = hashlib.sha256(target.encode()).hexdigest()
+    agreement.check_places(files, info, entry_points)
     _check_folders(files)
     return WheelContent(
         filename=filename,
@@ -217,7 +223,7 @@ def _dist_info(members: Iterable[str]) -> str:
 
 
 def _texts(archive: Archive, info: str) -> list[str]:
-    names = (f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt"))
+    names = (f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", _ORIGIN))
     return [name for name in names if name in archive.members]
 
 
@@ -228,11 +234,11 @@ def _scripts(archive: Archive, info: str) -> list[Member]:
 
 def _check_identity(filename: str, info: str, metadata: Metadata) -> tuple[str, Metadata]:
     """The distribution's name as the file name spells it; file name, folder and METADATA must mean the same."""
-    from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-    from packaging.version import InvalidVersion, Version
+    from packaging.utils import canonicalize_name
+    from packaging.version import Version
 
     try:
-        name, version, _, _ = parse_wheel_filename(filename)
+        name, version, _, _ = parse_wheel_name(filename)
         folder, _, folder_version = info.removesuffix(".dist-info").rpartition("-")
         said = ((folder, folder_version, info), (metadata.name, metadata.version, f"{info}/METADATA"))
         for other, other_version, member in said:
@@ -243,8 +249,10 @@ def _check_identity(filename: str, info: str, metadata: Metadata) -> tuple[str, 
                     found=f"{other} {other_version}",
                     expected=f"{name} {version}",
                 )
-    except (InvalidWheelFilename, InvalidVersion) as error:
-        raise Malformed("has a name or version that is none", found=str(error)) from error
+    except Malformed:
+        raise
+    except ValueError as error:  # InvalidVersion, InvalidWheelFilename, and of int() for numbers of 5,000 digits
+        raise Malformed("has a name or version that is none", found=str(error)[:200]) from error
     return filename.partition("-")[0], metadata
 
 
@@ -306,6 +314,7 @@ def _rewritten(archive: Archive, info: str, known: Mapping[str, str], *, every: 
         if not is_python_script(archive.head(member, _SCRIPT_HEAD)):
             continue
         data = archive.read(member, SCRIPT_LIMIT)
+        agreement.check_script(member.name, data)
         if every:
             _same(member.name, hashlib.sha256(data).hexdigest(), known)
         found[member.name] = hashlib.sha256(data.partition(b"\n")[2]).hexdigest()
@@ -318,6 +327,7 @@ def _places(members: Mapping[str, Member], info: str, name: str, digests: Mappin
         places = installed_paths(members, dist_info=info, name=name)
     except ValueError as error:
         raise Malformed("has a member without a place to be installed in", member=info, found=str(error)) from error
+    agreement.check_own(places, info)
     files = {place: digests[member] for member, place in places.items()}
     if len(files) != len(places):
         first = {place: member for member, place in reversed(places.items())}

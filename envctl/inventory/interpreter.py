@@ -23,7 +23,7 @@ from envctl.inventory.workers import FLAGS, clean_environment, own_interpreter
 from envctl.model.inventory import Interpreter
 
 _NAME = re.compile(r"(?:python|pypy|graalpy)(?:3(?:\.\d+t?)?)?")
-_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+_VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?(?![0-9])")
 _RELEASE = rb"(?<![0-9.])%s\.(\d{1,3})(?:\+|(?:a|b|rc)\d+)?\0"
 _SHARED_WHEELS = Path("/usr/share/python-wheels")  # where Debian and Fedora keep what ensurepip installs
 _QUESTION = """

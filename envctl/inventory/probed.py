@@ -88,7 +88,7 @@ def parse(answer: bytes) -> Seen:
             mounts=tuple(map(str, about["mounts"])),
             problems=tuple(problems),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise NoAnswer(
             "the interpreter inside did not answer as it should",
             found=lines[-1][:200].decode("utf-8", "replace") if lines else "nothing",

@@ -141,13 +141,13 @@ def _is_moment(time: datetime) -> bool:
 def _same_version(in_name: str, version: str) -> bool:
     if in_name == version:
         return True
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         return Version(in_name.replace("_", "+", 1) if "+" not in in_name else in_name) == Version(version) or Version(
             in_name
         ) == Version(version)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and of int() for numbers of 5,000 digits
         return False
 
 

@@ -6,10 +6,13 @@ are kept as surrogate escapes. Nothing here says whether a file is right; `envct
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 
 import msgspec
+
+_MINOR = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.|\Z)")
 
 
 class Kind(str, Enum):
@@ -79,10 +82,8 @@ class Interpreter(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def minor(self) -> tuple[int, int] | None:
         """(3, 11) of 3.11.9."""
-        parts = (self.version or "").split(".")
-        return (
-            (int(parts[0]), int(parts[1])) if len(parts) > 1 and parts[0].isdecimal() and parts[1].isdecimal() else None
-        )
+        match = _MINOR.match(self.version or "")
+        return (int(match[1]), int(match[2])) if match else None
 
 
 class Bytecode(str, Enum):

@@ -11,7 +11,7 @@ import configparser
 import csv
 import io
 import re
-from collections.abc import Collection, Container
+from collections.abc import Callable, Collection, Container
 from pathlib import PurePosixPath
 
 import msgspec
@@ -28,7 +28,9 @@ _DIGITS = re.compile(r"[0-9]*")
 _LEAVES = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\0]|^[A-Za-z]:")
 _SAID_AGAIN = re.compile(rb"# coding: ([-\w.]+)\n")
 _CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
-_ENTRY_POINT = re.compile(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(?:\[.*\]\s*)?")
+_DOTTED = r"\w+(?:\.\w+)*"
+_ENTRY_POINT = re.compile(rf"({_DOTTED}):({_DOTTED})\s*(?:\[\s*[\w-]+(?:\s*,\s*\w+)*\s*\])?")
+_SCRIPT_NAME = re.compile(r"[^\s\[\]/\0=;#][^\s\[\]/\0=]*")
 
 
 class RecordEntry(msgspec.Struct, frozen=True, gc=False):
@@ -39,17 +41,22 @@ class RecordEntry(msgspec.Struct, frozen=True, gc=False):
     size: int | None
 
 
-def parse_record(data: bytes) -> tuple[RecordEntry, ...]:
-    """Read a RECORD; ValueError for what is none. A digest other than unpadded base64 sha256 counts as absent."""
+def parse_record(data: bytes, *, repeatable: Callable[[str], bool] = lambda _: False) -> tuple[RecordEntry, ...]:
+    """Read a RECORD; ValueError for what is none. A digest other than unpadded base64 sha256 counts as absent.
+
+    `repeatable`: whether a path may have several rows, of which the first counts.
+    """
     text = data.decode("utf-8", "surrogateescape")
     if "\0" in text:
         raise ValueError("RECORD holds a NUL character")
     entries = _plain_entries(text) or _csv_entries(text)
-    if len({entry.path for entry in entries}) != len(entries):
-        seen: set[str] = set()
-        twice = next(e.path for e in entries if e.path in seen or seen.add(e.path))  # type: ignore[func-returns-value]
-        raise ValueError(f"RECORD names a path twice: {twice!r}")
-    return entries
+    if len({entry.path for entry in entries}) == len(entries):
+        return entries
+    first: dict[str, RecordEntry] = {}
+    for entry in entries:
+        if first.setdefault(entry.path, entry) is not entry and not repeatable(entry.path):
+            raise ValueError(f"RECORD names a path twice: {entry.path!r}")
+    return tuple(first.values())
 
 
 def _plain_entries(text: str) -> tuple[RecordEntry, ...]:
@@ -180,23 +187,46 @@ def canonical(path: str) -> str:
 
 
 def entry_point_scripts(data: bytes) -> dict[str, str]:
-    """The scripts that an entry_points.txt asks for: `bin/NAME` -> `module:function`; ValueError when malformed."""
+    """The scripts that an entry_points.txt asks for: `bin/NAME` -> `module:function`.
+
+    Raises:
+        ValueError: it is malformed, or installers would read it differently: uv reads it as `configparser` does, pip as
+            `importlib.metadata`; and pip reads each entry once more (distlib), which allows less.
+    """
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=True)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names are case-sensitive
     try:
-        parser.read_string(data.decode("utf-8"))
+        text = data.decode("utf-8")
+        plain = _plain_entry_points(text)  # first: configparser takes quadratic time over lines that are no entries
+        parser.read_string(text)
     except (configparser.Error, UnicodeDecodeError) as error:
         raise ValueError(f"entry_points.txt is malformed: {' '.join(str(error).split())}") from error
     scripts = {}
     for group in ("console_scripts", "gui_scripts"):
-        if not parser.has_section(group):
-            continue
-        for name, value in parser.items(group):
+        said = dict(parser.items(group)) if parser.has_section(group) else {}
+        if said != plain.get(group, {}):
+            raise ValueError(f"entry_points.txt: [{group}] is read in two ways by installers")
+        for name, value in said.items():
             match = _ENTRY_POINT.fullmatch(value)
-            if match is None or "/" in name or name in ("", ".", "..") or "\0" in name:
+            if match is None or _SCRIPT_NAME.fullmatch(name) is None or name in (".", ".."):
                 raise ValueError(f"entry_points.txt: {name} = {value} is no script")
             scripts[f"bin/{name}"] = f"{match[1]}:{match[2]}"
     return scripts
+
+
+def _plain_entry_points(text: str) -> dict[str, dict[str, str]]:
+    """Names and values by group as `importlib.metadata` reads them: line by line, without continuations."""
+    groups: dict[str, dict[str, str]] = {}
+    group: dict[str, str] = {}
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("[") and line.endswith("]"):
+            group = groups.setdefault(line.strip("[]"), {})
+        elif line and not line.startswith("#"):
+            name, equals, value = line.partition("=")
+            if not equals:
+                raise ValueError(f"entry_points.txt: {line[:80]!r} is neither a group nor an entry")
+            group[name.strip()] = value.strip()
+    return groups
 
 
 def without_interpreter_line(script: bytes) -> bytes | None:

@@ -16,6 +16,7 @@ from envctl.errors import InvalidFile
 BLOCK = 512
 _NUL = b"\0"
 _LONGEST_NAME = 4096  # PATH_MAX: a longer one cannot be unpacked
+_LONGEST_NUMBER = 19  # digits
 _LONGEST_EXTENSION = 2**20
 _ZERO = bytes(BLOCK)
 _CHECKSUM = slice(148, 156)
@@ -223,7 +224,7 @@ def _member(block: bytes, kind: bytes, size: int, extended: dict[str, bytes]) ->
     if target is None:
         target = block[157:257].partition(_NUL)[0]
     if "size" in extended:
-        if not extended["size"].isdigit():
+        if not extended["size"].isdigit() or len(extended["size"]) > _LONGEST_NUMBER:
             raise Malformed("an extended header of the tar file is damaged")
         size = int(extended["size"])
     if known == "file" and name.endswith(b"/"):

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import zip_longest
 from operator import eq, ge, gt, le, lt
 
-_PARTS = re.compile(r"(\D*)(\d*)")
+_PARTS = re.compile(r"([^0-9]*)([0-9]*)")
 _RELATIONS: dict[str, Callable[[int, int], bool]] = {
     "<<": lt,
     "<=": le,
@@ -37,13 +37,19 @@ def holds(version: str, relation: str, wanted: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _split(version: str) -> tuple[int, str, str]:
+def _split(version: str) -> tuple[tuple[int, str], str, str]:
     """Epoch, upstream version, revision."""
     epoch, colon, rest = version.partition(":")
-    if not colon or not epoch.isdecimal():
+    if not colon or not (epoch.isdecimal() and epoch.isascii()):
         epoch, rest = "0", version
     upstream, _, revision = rest.rpartition("-") if "-" in rest else (rest, "", "")
-    return int(epoch), upstream, revision
+    return _number(epoch), upstream, revision
+
+
+def _number(digits: str) -> tuple[int, str]:
+    """What orders numbers by their value, however many digits they have: `int` refuses more than 4,300."""
+    plain = digits.lstrip("0")
+    return len(plain), plain
 
 
 def _compare_part(one: str, other: str) -> int:
@@ -54,7 +60,7 @@ def _compare_part(one: str, other: str) -> int:
             order, order_2 = _order(char), _order(char_2)
             if order != order_2:
                 return -1 if order < order_2 else 1
-        number, number_2 = int(digits or 0), int(digits_2 or 0)
+        number, number_2 = _number(digits), _number(digits_2)
         if number != number_2:
             return -1 if number < number_2 else 1
     return 0

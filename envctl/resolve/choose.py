@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from envctl.errors import NoResolution
 from envctl.model.platform import Libc, Platform, wheel_tags
 from envctl.model.resolution import Candidate, Pin
+from envctl.model.wheel_name import parse_wheel_name
 
 _GLIBC = re.compile(r"manylinux_(\d+)_(\d+)_(\w+)")
 
@@ -18,15 +19,13 @@ def choose(pin: Pin, *, python: tuple[int, int], platform: Platform, libc: Libc,
     Raises:
         NoResolution: no wheel fits, with what there is and a hint.
     """
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
     ranks = wheel_tags(python, platform, libc)
     best: tuple[int, tuple[int, str], str] | None = None
     chosen = None
     for candidate in pin.wheels:
         try:
-            _, _, build, tags = parse_wheel_filename(candidate.filename)
-        except InvalidWheelFilename:
+            _, _, build, tags = parse_wheel_name(candidate.filename)
+        except ValueError:
             continue
         rank = min((ranks[tag] for tag in tags if tag in ranks), default=None)
         if rank is None:

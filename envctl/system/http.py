@@ -42,7 +42,7 @@ _AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MOST_REDIRECTS = 10
 _LONGEST_WAIT = 15.0
 _PROGRESS = 2**20  # bytes after which a broken download has not failed, but was interrupted
-_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19})")
 
 
 class Client:
@@ -368,7 +368,7 @@ def _failed(error: BodyFailed, url: str) -> Retry | IndexFailed:
 
 def _patience(environ: Mapping[str, str]) -> float:
     said = environ.get("UV_HTTP_TIMEOUT", "")
-    return float(said) if said.isdecimal() and 0 < int(said) <= 86400 else 30.0
+    return float(said) if said.isdecimal() and len(said) < 6 and 0 < int(said) <= 86400 else 30.0
 
 
 def _lower(headers: Mapping[str, str] | None) -> dict[str, str]:

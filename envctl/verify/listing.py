@@ -71,10 +71,12 @@ def listing_of(world: World, item: Installed, wheel: str) -> Listing | None:
     placed = {place: row for row in rows if (place := world.recorded_place(row.path)) is not None}
     variants = _variants(world, entry_points)
     places = {}
-    for place in placed:
+    for place, row in placed.items():
         if place in notes or bytecode_source(place) in placed or (place in variants and place not in entry_points):
             continue
-        places[world.manifest_path(place, item.name, wheel)] = place
+        # A wheel's data for lib64 stays that in its manifest, though it lies in lib.
+        spelled = world.recorded_as(row.path) if world.lib64 and "lib64/" in row.path else None
+        places[world.manifest_path(spelled or place, item.name, wheel)] = place
     for path in entry_points:
         if path not in placed and _VERSIONED.fullmatch(path) and placed.keys() & variants:
             places[path] = min(placed.keys() & variants)

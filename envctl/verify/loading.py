@@ -22,6 +22,7 @@ _NEW_HEAD, _NEW_ENTRY = struct.Struct("<20sII20x"), struct.Struct("<iIIIQ")
 _ABSOLUTE = re.compile(rb"(?<![^\0])/[^\0/][^\0]*")
 _SET_ID, _ANYONE, _STICKY = 0o6000, 0o002, 0o1000
 _LISTED = 20
+_LONGEST = 4096  # PATH_MAX
 
 IsCode = Callable[[str], bool]
 """Whether a path is a place of code, at which everything is compared with the base."""
@@ -63,8 +64,8 @@ def libraries(data: bytes) -> Iterator[bytes]:
         raise Unknown
     for at in range(table, table + count * _NEW_ENTRY.size, _NEW_ENTRY.size):
         _, _, value, _, _ = _NEW_ENTRY.unpack_from(data, at)
-        end = data.find(b"\0", start + value)
-        if end < 0:
+        end = data.find(b"\0", start + value, start + value + _LONGEST)
+        if end < 0:  # with as long a text for each entry as the file is, a file of 10 MB would name terabytes
             raise Unknown
         yield data[start + value : end]
 

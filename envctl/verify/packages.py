@@ -10,7 +10,7 @@ import msgspec
 from envctl.model.inventory import Kind
 from envctl.model.lockfile import Package, Wheel
 from envctl.model.names import normalise
-from envctl.model.record import INSTALLER_FILES, SIGNATURES, RecordEntry, parse_record
+from envctl.model.record import INSTALLER_FILES, SIGNATURES, RecordEntry, is_bytecode, parse_record
 from envctl.verify.world import World
 
 _METADATA = (".dist-info", ".egg-info", ".egg-link", ".egg")
@@ -144,11 +144,11 @@ def _twice(world: World, item: Installed, other: Installed) -> None:
 def _same_version(one: str, other: str) -> bool:
     if one == other:
         return True
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         return Version(one.replace("_", "-")) == Version(other)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, and of int() for numbers of 5,000 digits
         return False
 
 
@@ -158,7 +158,10 @@ def record(world: World, item: Installed) -> tuple[RecordEntry, ...] | None:
     if data is None:
         return None
     try:
-        return parse_record(data)
+        # what the wheel brought and pip writes anew (its notes, bytecode) pip lists twice
+        own = item.folder.rpartition("/")[2]
+        notes = frozenset(f"{own}/{name}" for name in INSTALLER_FILES)
+        return parse_record(data, repeatable=lambda path: path in notes or is_bytecode(path))
     except ValueError:
         return None
 

@@ -156,6 +156,13 @@ class World:
 
     def recorded_place(self, row: str) -> str | None:
         """Where a RECORD's row is on disk, relative to the prefix; None where it leaves the environment."""
+        path = self.recorded_as(row)
+        if path is not None and self.lib64 and path.startswith("lib64/"):
+            return "lib/" + path.removeprefix("lib64/")
+        return path
+
+    def recorded_as(self, row: str) -> str | None:
+        """The same as the row spells it, where `lib64` is a link to `lib`."""
         if row.startswith("/"):
             for prefix in self.prefixes:
                 if row.startswith(prefix + "/"):
@@ -163,6 +170,4 @@ class World:
             return None
         plain = "./" not in row and "//" not in row
         path = self.site + row if plain else posixpath.normpath(self.site + row)
-        if path.startswith("../") or path in ("..", "."):
-            return None
-        return "lib/" + path.removeprefix("lib64/") if self.lib64 and path.startswith("lib64/") else path
+        return None if path.startswith("../") or path in ("..", ".") else path

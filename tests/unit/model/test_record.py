@@ -190,7 +190,7 @@ def test_cached_bytecode_belongs_to_a_source(path: str, source: str | None) -> N
 
 
 def test_entry_points_are_module_and_function() -> None:
-    data = b"[console_scripts]\nrun = demo.cli:main\nOther=demo : obj.call [extra]\n"
+    data = b"[console_scripts]\nrun = demo.cli:main\nOther=demo:obj.call [extra]\n"
     data += b"[gui_scripts]\nwin=demo:gui\n[x]\ny=z\n"
     expected = {"bin/run": "demo.cli:main", "bin/Other": "demo:obj.call", "bin/win": "demo:gui"}
     assert entry_point_scripts(data) == expected
@@ -206,6 +206,18 @@ def test_entry_points_are_module_and_function() -> None:
         b"[console_scripts]\nrun = x:y\nrun = x:z\n",
         b"run = x:y\n",
         b"\xff",
+        b"[console_scripts]\ne p = x:y\n",  # pip makes a script of the last word
+        b"[console_scripts]\nep[x] = x:y\n",
+        b"[console_scripts]\nrun = x : y\n",
+        b"[console_scripts]\nrun = x:y.\n",
+        b"[console_scripts]\nrun = x:y [a b]\n",
+        b"[console_scripts]\n;run = x:y\n",  # pip makes a script of that name, uv none
+        b"[console_scripts] # c\nrun = x:y\n",
+        b"[[console_scripts]]\nrun = x:y\n",
+        b"[DEFAULT]\nrun = x:y\n[console_scripts]\n",
+        b"[console_scripts]\nrun = x:y\n  more = x:z\n",
+        b"[console_scripts]\rrun = x:y\r",
+        b"[x]\na = b\n  c\n",
     ],
 )
 def test_entry_points_that_make_no_script_are_refused(data: bytes) -> None:
@@ -250,3 +262,11 @@ def test_a_coding_line_that_the_installer_says_again_is_no_part_of_the_script():
 @pytest.mark.parametrize("coding", [b"utf-7", b"latin-1", b"UTF-8\n# more"])
 def test_a_coding_line_that_the_script_does_not_say_is_none_of_the_installers(coding):
     assert without_interpreter_line(SAID_AGAIN % coding) is None
+
+
+def test_rows_that_may_be_repeated_count_once():
+    rows = b"a.py,,\nINSTALLER,sha256=" + b"A" * 43 + b",1\nINSTALLER,,\n"
+    with pytest.raises(ValueError, match="twice"):
+        parse_record(rows)
+    found = parse_record(rows, repeatable=lambda path: path == "INSTALLER")
+    assert [(entry.path, entry.size) for entry in found] == [("a.py", None), ("INSTALLER", 1)]
