@@ -191,7 +191,12 @@ def _report(world: World, package: str, place: str, expected: str, listing: List
         world.report("file-removed", "is missing", package=package, path=place, expected=f"sha256:{expected}")
         return
     if digest is None:
-        return  # a file that cannot be read is reported as such, a link or pipe where its kind is looked at
+        # A file that cannot be read is reported as such, a pipe where its kind is looked at, where links out of the
+        # tree are reported too; but nobody else says that no file is behind a link to a folder inside.
+        if entry.kind is Kind.LINK:
+            message = f"is a link to {entry.link}, which is no file"
+            world.report("file-removed", message, package=package, path=place, expected=f"sha256:{expected}")
+        return
     row = listing.rows.get(place) if listing is not None else None
     disguised = agreed and row is not None and row.sha256 == digest
     tail = ", RECORD was made to agree" if disguised else ""

@@ -369,6 +369,18 @@ def test_links_out_of_the_tree_are_found(venv: Path, site: Path, lockfile: Lockf
     assert ("file-changed", "alpha/empty.py") in found
 
 
+@pytest.mark.parametrize("name", ["alpha/core.py", "alpha/empty.py", "../../../bin/alpha"])
+@pytest.mark.parametrize("target", [".", ".."])
+def test_a_file_replaced_by_a_link_to_a_folder_of_the_environment_is_named(
+    name: str, target: str, venv: Path, site: Path, lockfile: Lockfile
+) -> None:
+    (site / name).unlink()
+    (site / name).symlink_to(target)
+    found = verify(lockfile, venv)
+    assert found.verdict is Verdict.CHANGED
+    assert only(found, "file-removed").path == name.removeprefix("../../../")
+
+
 def test_pipes_and_sockets_are_found_and_not_opened(venv: Path, site: Path, lockfile: Lockfile) -> None:
     os.mkfifo(site / "pipe.py")
     (site / "beta.py").unlink()

@@ -291,6 +291,13 @@ def _to_link(root: Path, m: Mutation) -> None:
     path.symlink_to(copy)
 
 
+def _to_folder(root: Path, m: Mutation) -> None:
+    """A file becomes a link to a folder, or to nothing."""
+    path = m.pick(root)
+    path.unlink()
+    path.symlink_to([".", "..", str(m.pick_other(root, _folder)), "nowhere", "/tmp"][m.number % 5])
+
+
 def _to_hard_link(root: Path, m: Mutation) -> None:
     """A file becomes a hard link to a file outside, equal or another."""
     path, copy = m.pick(root), root.parent / f"hard-{root.name}"
@@ -356,7 +363,7 @@ DEEDS: dict[str, Callable[[Path, Mutation], None]] = {
     deed.__name__.strip("_"): deed
     for deed in (
         *(_flip, _truncate, _append, _replace, _delete, _add, _add_top, _mkdir, _link, _fifo, _rename, _swap, _chmod),
-        *(_copy_info, _repaired, _adopted, _row, _bytecode, _sourceless, _to_link, _to_hard_link, _config),
+        *(_copy_info, _repaired, _adopted, _row, _bytecode, _sourceless, _to_link, _to_folder, _to_hard_link, _config),
         *(_edit_script, _edit_note, _drop_note, _touch, _case),
     )
 }
@@ -380,7 +387,6 @@ def allowed(before: Mapping[str, State], after: Mapping[str, State]) -> bool | N
 
 
 def _allowed(path: str, old: State | None, new: State | None, after: Mapping[str, State]) -> bool | None:
-    kinds = {what.kind for what in (old, new) if what is not None}
     if new is None:
         if old is not None and old.kind == "d":
             return True  # what was in it counts
@@ -389,8 +395,8 @@ def _allowed(path: str, old: State | None, new: State | None, after: Mapping[str
         return False
     if new.mode & 0o002 and not (new.kind == "d" and new.mode & 0o1000):
         return None if path == ".lock" else False
-    if kinds == {"d"}:
-        return True
+    if new.kind == "d":  # what is in it counts, and what stood there is gone
+        return True if old is None or old.kind == "d" else _allowed(path, old, None, after)
     if new.kind == "-" and old is not None and old[::2] == new[::2]:
         return None if path.startswith("bin/") else True  # permissions that let nobody else in
     if new.kind == "l" and _note(path, new):
