@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from envctl.model.finding import Severity
 from envctl.model.inventory import Kind
-from envctl.model.manifest import BIN, Manifest
+from envctl.model.manifest import BIN, INCLUDE, Manifest
 from envctl.model.record import is_bytecode
 from envctl.verify.listing import Listing, entry_points_of, listing_of, unlocked
 from envctl.verify.packages import Installed, Pairing, claim
@@ -160,8 +160,9 @@ def _name(world: World, pairing: Pairing, manifest: Manifest, listing: Listing |
     package = pairing.package.name
     listed = listing.places if listing is not None else {}
     places = {
-        # RECORD may say under which other name a script stands; it has no say in where other files are.
-        path: (listed.get(path) if path.startswith(BIN) else None) or world.place(path, package)
+        # RECORD may say under which other name a script or the folder of headers stands, where it must then be;
+        # it has no say in where other files are.
+        path: (listed.get(path) if path.startswith((BIN, INCLUDE)) else None) or world.place(path, package)
         for path in manifest.files
     }
     for place in listing.variants if listing is not None else ():

@@ -249,8 +249,9 @@ def tried(victim: Victim, data: st.DataObject) -> None:
     expected = any(name.startswith(CODE) for name in special) if special else must_be_found(victim, layers)
     event("must be found" if expected else "need not be found")
     if found is not None and expected:
-        assert found.verdict is not Verdict.OK
-        assert code_errors(found), [(f.code, f.path) for f in found.findings]
+        said = [(info.name, info.type, oct(info.mode), info.linkname, content) for info, content in top]
+        assert found.verdict is not Verdict.OK, said
+        assert code_errors(found), said
 
 
 def test_the_image_is_honest(victim: Victim) -> None:

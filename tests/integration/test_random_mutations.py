@@ -63,7 +63,9 @@ def tried(victim: Victim, changes: list[Mutation], *, known: bool) -> None:
     place = victim.restore()
     for change in changes:
         change.apply(place)
-    verdict = allowed(victim.before, state(place))
+    after = state(place)
+    verdict = allowed(victim.before, after)
+    changed = sorted(path for path in victim.before.keys() | after.keys() if victim.before.get(path) != after.get(path))
     event({True: "must be ok", False: "must be found", None: "may be ok"}[verdict])
     try:
         found = verify(victim.lockfile, place, manifests=victim.manifests if known else None)
@@ -72,10 +74,10 @@ def tried(victim: Victim, changes: list[Mutation], *, known: bool) -> None:
         return
     said = [(f.code, f.package, f.path, f.message) for f in found.findings]
     if verdict is False:
-        assert found.verdict is not Verdict.OK, said
+        assert found.verdict is not Verdict.OK, (changed, said)
         assert any(finding.severity.value == "error" for finding in found.findings), said
     elif verdict is True:
-        assert found.verdict is Verdict.OK, said
+        assert found.verdict is Verdict.OK, (changed, said)
 
 
 CHANGES = st.lists(mutations, min_size=1, max_size=2)

@@ -381,6 +381,13 @@ def test_a_file_replaced_by_a_link_to_a_folder_of_the_environment_is_named(
     assert only(found, "file-removed").path == name.removeprefix("../../../")
 
 
+def test_headers_under_another_spelling_than_record_says_are_named(venv: Path, lockfile: Lockfile) -> None:
+    (folder,) = (venv / "include/site").glob("*/*")
+    folder.rename(folder.with_name(folder.name.upper()))
+    found = {name for name, _, _ in errors(verify(lockfile, venv))}
+    assert found == {"file-removed", "file-added"}
+
+
 def test_pipes_and_sockets_are_found_and_not_opened(venv: Path, site: Path, lockfile: Lockfile) -> None:
     os.mkfifo(site / "pipe.py")
     (site / "beta.py").unlink()

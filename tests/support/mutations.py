@@ -1,7 +1,7 @@
 """Random changes to an installed environment, and which of them documentation allows, told without envctl's own code.
 
 A `Mutation` is applied to a folder; `state` says what stands there before and after; `allowed` says for the difference
-whether a verifier may call it ok (docs/how-to/verify.md, "What may differ"). Times are in no state: they never count.
+whether a verifier may call it ok (docs/explanation/allowed-differences.md). Times are in no state: they never count.
 """
 
 from __future__ import annotations
