@@ -98,6 +98,7 @@ def refused(lockfile: Lockfile, platform: str, judged: Judged, *, strict: bool) 
         ),
         findings=judged.findings,
         counts=Counts(packages=0, files=0, bytes=0),
+        strict=strict,
     )
 
 

@@ -6,6 +6,7 @@ import msgspec
 
 from envctl.model.codes import verdict_of
 from envctl.model.finding import Finding, PackageState, Report, Severity, Verdict
+from envctl.report.words import distrusted
 
 # The first digit of a code -> what findings without a package are about; the last column: in images only.
 ROOMS = {
@@ -18,7 +19,6 @@ ROOMS = {
     "7": ("Signature of the lockfile", False),
     "9": ("What could not be verified", False),
 }
-_SIGNATURE = "7"  # only where one was required
 NOT_COVERED = {
     "bytecode": "bytecode could not all be compared with its source",
     "interpreter": "nothing vouches for the interpreter and its standard library",
@@ -38,11 +38,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 def groups(report: Report) -> list[Group]:
     """Every package of the report, then every room that the subject can have; also those without findings."""
     packages: dict[str, list[Finding]] = {state.name: [] for state in report.packages}
-    rooms: dict[str, list[Finding]] = {
-        digit: []
-        for digit, (_, image) in ROOMS.items()
-        if (not image or report.subject.kind != "venv") and (digit != _SIGNATURE or report.signature is not None)
-    }
+    rooms: dict[str, list[Finding]] = {digit: [] for digit in ROOMS if _has_room(report, digit)}
     for finding in report.findings:
         if finding.package is not None:
             packages.setdefault(finding.package, []).append(finding)
@@ -68,6 +64,13 @@ def groups(report: Report) -> list[Group]:
         )
         for digit, found in rooms.items()
     ]
+
+
+def _has_room(report: Report, digit: str) -> bool:
+    """Whether a report can have such findings; where a signature is required and is not right, it has no others."""
+    if digit == "7":
+        return "signature" in report.scope
+    return not distrusted(report) and (not ROOMS[digit][1] or report.subject.kind != "venv")
 
 
 def counts_as_error(finding: Finding, report: Report) -> bool:

@@ -17,7 +17,7 @@ from envctl.report.groups import uncovered
 from envctl.report.interface import Places, cleaned
 from envctl.report.page import findings, meanings, packages
 from envctl.report.page.parts import LONGEST, code, digest, esc, icons, mark, ticked
-from envctl.report.words import SELF, answer, hint, size
+from envctl.report.words import SELF, answer, hint, signer, size
 
 _SCOPE = {
     "packages": "set of packages",
@@ -31,6 +31,7 @@ _SCOPE = {
     "base": "base image",
     "interpreter": "interpreter and standard library",
     "platform": "platform",
+    "signature": "signature of the lockfile",
     "self": "its own word only",
 }
 
@@ -116,6 +117,7 @@ def _about(report: Report) -> Iterator[str]:
     rows = [
         ("Installed", subject + (f"<br>{digest(report.subject.digest)}" if report.subject.digest else "")),
         ("Lockfile", f"{code(report.lock.file)}<br>{digest(report.lock.digest)}"),
+        *([("Signed by", code(signer(report.signature)))] if report.signature else []),
         ("Target", f"<code>{esc(report.target)}</code> for <code>{esc(report.platform)}</code>"),
         ("Environment digest, locked", digest(report.package_set.expected)),
         ("Environment digest, found", "the same" if same else digest(report.package_set.found)),

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from envctl.model.finding import Finding, Report
+from envctl.model.finding import Finding, Report, Signature
 from envctl.model.printable import printable
 
 
@@ -57,11 +57,22 @@ def cleaned(report: Report) -> Report:
         platform=printable(report.platform),
         subject=replace(report.subject, name=printable(report.subject.name)),
         lock=replace(report.lock, file=printable(report.lock.file)),
+        signature=None if report.signature is None else _signature(report.signature),
         findings=tuple(_cleaned(finding) for finding in report.findings),
         packages=tuple(
             replace(state, name=printable(state.name), found=None if state.found is None else printable(state.found))
             for state in report.packages
         ),
+    )
+
+
+def _signature(signature: Signature) -> Signature:
+    return msgspec.structs.replace(
+        signature,
+        file=printable(signature.file),
+        identity=printable(signature.identity),
+        issuer=None if signature.issuer is None else printable(signature.issuer),
+        key=None if signature.key is None else printable(signature.key),
     )
 
 

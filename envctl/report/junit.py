@@ -13,7 +13,7 @@ from envctl.model.finding import Finding, Report, Verdict
 from envctl.model.printable import shortened
 from envctl.report.groups import Group, by_kind, counts_as_error, groups, uncovered
 from envctl.report.interface import Places, cleaned
-from envctl.report.words import NO_NAME, SELF
+from envctl.report.words import NO_NAME, SELF, signer
 
 _LINES, _ALL_LINES = 100, 5_000  # of one case, and of the whole file beyond the first line of each case
 _WIDEST = 500  # characters of a line
@@ -57,6 +57,7 @@ def _add_properties(suite: ET.Element, report: Report) -> None:
         "lock.digest": report.lock.digest,
         "package_set.expected": report.package_set.expected,
         "package_set.found": report.package_set.found,
+        "lock.signed_by": signer(report.signature) if report.signature else "",
         "strict": "true" if report.strict else "false",
     }
     properties = ET.SubElement(suite, "properties")

@@ -59,6 +59,7 @@ def render(report: Report, places: Places | None = None) -> str:
             "lock": report.lock,
             "packageSet": report.package_set,
             "counts": report.counts,
+            "signature": report.signature,
             "findings": len(report.findings),
         },
     }

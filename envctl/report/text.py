@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from envctl.model.finding import Finding, Report, Severity, Signature, Verdict
+from envctl.model.finding import Finding, Report, Severity, Verdict
 from envctl.model.printable import shortened
 from envctl.report.interface import Places, cleaned
-from envctl.report.words import NO_NAME, SELF, answer, distrusted, hint, short, size
+from envctl.report.words import NO_NAME, SELF, answer, distrusted, hint, short, signer, size
 
 _SCREEN = 24
 _FEW = 4  # lines that each group has at least, its name with them, while there is room
@@ -130,7 +130,7 @@ def _tail(report: Report, *, verbose: bool) -> Iterator[str]:
         expected = report.package_set.expected if verbose else short(report.package_set.expected)
         yield f"  {'':<{len(line) - 2}} · locked      {expected}"
     if report.signature is not None:
-        yield f"  signed by {_signer(report.signature, verbose=verbose)}"
+        yield f"  signed by {signer(report.signature)}{f', {report.signature.file}' if verbose else ''}"
     if "self" in report.scope:
         yield f"  {SELF}"
     missing = [words for name, words in _NOT_COVERED if name not in report.scope and "self" not in report.scope]
@@ -141,9 +141,3 @@ def _tail(report: Report, *, verbose: bool) -> Iterator[str]:
     todo = hint(report)
     if todo:
         yield f"hint: {todo}"
-
-
-def _signer(signature: Signature, *, verbose: bool) -> str:
-    behind = signature.key if signature.issuer is None else f"as {signature.issuer} vouches"
-    place = f", {signature.file}" if verbose else ""
-    return f"{signature.identity}{f' ({behind})' if behind else ''}{place}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from envctl.model.finding import Report, Severity, Verdict
+from envctl.model.finding import Report, Severity, Signature, Verdict
 
 _HEADS = {
     Verdict.OK: "{name} is {target}, byte for byte",
@@ -27,6 +27,12 @@ def answer(report: Report) -> str:
 def distrusted(report: Report) -> bool:
     """Whether a signature was required and is not right: then nothing else was looked at."""
     return report.scope == ("signature",)
+
+
+def signer(signature: Signature) -> str:
+    """Who signed the lockfile, and what stands behind the name."""
+    behind = signature.key if signature.issuer is None else f"as {signature.issuer} vouches"
+    return f"{signature.identity} ({behind})" if behind else signature.identity
 
 
 def hint(report: Report) -> str | None:

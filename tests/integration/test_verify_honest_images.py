@@ -75,7 +75,7 @@ def test_the_image_itself_and_its_report(victim):
     lock = victim.project.lockfile()
     assert set(found) == {
         *("schema", "verdict", "scope", "target", "platform", "subject", "lock"),
-        *("package_set", "findings", "counts", "seconds", "packages", "strict"),
+        *("package_set", "findings", "counts", "seconds", "packages", "strict", "signature"),
     }
     assert (found["schema"], found["verdict"], found["target"]) == ("envctl.verify/1", "ok", "train")
     assert found["platform"] == "linux/amd64"

@@ -14,6 +14,7 @@ from envctl.model.finding import (
     PackageState,
     Report,
     Severity,
+    Signature,
     Subject,
     Verdict,
 )
@@ -138,6 +139,10 @@ def reports() -> dict[str, Report]:
     image = Subject(kind="image", name="registry.example/team/train:1", digest=sha("image"))
     layer = named("base-changed").finding("its lowest layer is another", expected=sha("1"), found=sha("2"))
     foreign = named("platform-other").finding("is for linux/arm64, locked is linux/amd64", expected="linux/amd64")
+    unsigned = named("lockfile-unsigned").finding("there is no such signature", path="pylock.train-cpu.toml.sig")
+    signed = Signature(
+        kind="ssh", file="pylock.train-cpu.toml.sig", identity="alice@example.com", key="ED25519 SHA256:abc"
+    )
     nothing = {"packages": (), "counts": Counts(packages=0, files=0, bytes=0)}
     return {
         "ok": make_report(),
@@ -152,6 +157,8 @@ def reports() -> dict[str, Report]:
         "image": make_report((layer,), subject=image, scope=(*SCOPE, "image-settings")),
         "container": make_report(subject=Subject(kind="container", name="web", digest=sha("c"))),
         "foreign": make_report((foreign,), subject=image, platform="linux/arm64", scope=("platform",), **nothing),
+        "unsigned": make_report((unsigned,), scope=("signature",), **nothing),
+        "signed": make_report(scope=(*SCOPE, "signature"), signature=signed),
         "empty": make_report(**nothing),
     }
 

@@ -43,6 +43,7 @@ def test_a_report_is_what_the_schema_says_and_nothing_more(kind: str) -> None:
         (model.Report, SHIPPED),
         (model.Finding, SHIPPED["$defs"]["finding"]),
         (model.PackageState, SHIPPED["$defs"]["package"]),
+        (model.Signature, SHIPPED["$defs"]["signature"]),
         (model.Subject, SHIPPED["properties"]["subject"]),
         (model.LockReference, SHIPPED["properties"]["lock"]),
         (model.PackageSet, SHIPPED["properties"]["package_set"]),

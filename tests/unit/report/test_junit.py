@@ -91,6 +91,12 @@ def test_the_environments_word_about_itself_is_no_success() -> None:
     assert outcomes(bare)["verdict"] == "error"
 
 
+def test_a_required_signature_is_a_case() -> None:
+    assert outcomes(ALL["signed"])["Signature of the lockfile"] == "passed"
+    assert outcomes(ALL["unsigned"]) == {"Signature of the lockfile": "failure"}
+    assert "Signature of the lockfile" not in outcomes(ALL["ok"])
+
+
 def test_a_failure_says_what_was_found() -> None:
     (case,) = [case for case in suite(ALL["changed"]).iter("testcase") if case.attrib["name"] == "numpy"]
     failure = case.find("failure")
