@@ -39,6 +39,11 @@ def _redirected(place: Place) -> None:
     )
 
 
+def _stray(place: Place) -> None:
+    body = "import sys\nfrom evil import main\nif __name__ == '__main__':\n    sys.exit(main())\n"
+    place.write(place.prefix / "bin/stray", f"#!{place.prefix}/bin/python\n{body}", 0o755)
+
+
 def _activate(name: str) -> Attack:
     return Attack(
         f"bin/{name} is edited",
@@ -142,7 +147,7 @@ SCRIPTS_ROWS = (
         "ENV203",
         "bin/stray",
         OWNERS,
-        lambda p: p.write(p.prefix / "bin/stray", p.script.read_bytes(), 0o755),
+        _stray,
         abuses=_ENTRY,
     ),
     Attack(
