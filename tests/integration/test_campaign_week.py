@@ -54,10 +54,10 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def hub() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +95,10 @@ def test_what_a_program_left(name: str, venv: Path, lockfile: Lockfile, hub: str
     kept = {
         key: value for key, value in os.environ.items() if key in ("PATH", "SSL_CERT_FILE", "PIP_CERT", "UV_CACHE_DIR")
     }
+    script = work / "use.py"  # numba caches functions of files only
+    script.write_text(use.script.replace("{prefix}", str(venv)))
     done = subprocess.run(
-        [venv / "bin/python", "-c", use.script.replace("{prefix}", str(venv))],
+        [venv / "bin/python", script],
         cwd=work,
         env={**kept, "HOME": str(home), **variables},
         capture_output=True,

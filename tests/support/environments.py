@@ -154,7 +154,8 @@ def run(*command: object, umask: int = 0o022, **env: str) -> None:
         if not name.startswith(("PIP_", "PYTHON", "UV_", "VIRTUAL_ENV"))
     }
     clean |= {name: os.environ[name] for name in ("UV_CACHE_DIR",) if name in os.environ}
-    clean |= {"UV_NO_CONFIG": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **env}
+    clean |= {"UV_NO_CONFIG": "1", "PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    clean |= {"UV_COMPILE_BYTECODE_TIMEOUT": "0", **env}  # a busy machine compiles as right as a fast one
     done = subprocess.run(
         [str(part) for part in command], env=clean, umask=umask, capture_output=True, text=True, check=False
     )

@@ -177,7 +177,7 @@ USES = {
         _UV,
         (("UV_CACHE_DIR", "{prefix}/share/uv"),),
         "share/uv",
-        ("ENV203", "ENV211"),
+        ("ENV203", "ENV209", "ENV211"),
         "its cache holds modules: keep it outside, where it is by default",
     ),
     "numba": Use(
@@ -205,11 +205,11 @@ USES = {
         "install it for the user: `python -m ipykernel install --user`",
     ),
     "Jupyter, an extension switched on": Use(
-        "configuration in etc/jupyter",
+        "the configuration that its wheel brings, rewritten",
         _EXTENSION,
         (),
         None,
-        ("ENV203",),
+        ("ENV201",),
         "switch it on for the user (`--user`), or in a package that is locked",
     ),
     "pytest, asserts of its plugins": Use(
