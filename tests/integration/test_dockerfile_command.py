@@ -184,3 +184,19 @@ def test_unreadable_lockfiles_do_not_hide_the_others(tmp_path: Path) -> None:
 def test_what_is_no_target_is_wrong_usage_or_no_file(tmp_path: Path, name: str) -> None:
     with pytest.raises((UsageError, InvalidFile)):
         find_lockfile(tmp_path, name)
+
+
+def test_without_a_target_all_that_have_an_image_are_checked(tmp_path: Path) -> None:
+    assert envctl("-C", tmp_path, "dockerfile", "--check").status == 3
+    put_lockfile(tmp_path, CPU)
+    put_lockfile(tmp_path, make_lockfile([make_package("numpy")], variant="bare"))
+    ran = envctl("-C", tmp_path, "dockerfile", "--check")
+    assert (ran.status, ran.out.splitlines()[0].partition(":")[0]) == (1, "stale")
+    locked_dockerfile(tmp_path, rendered())
+    ran = envctl("-C", tmp_path, "dockerfile", "--check")
+    assert ran.out == "fresh: the Dockerfile of train:cpu is what its lockfile renders to\n"
+    assert ran.status == 0
+    put_lockfile(tmp_path, CUDA)
+    assert envctl("-C", tmp_path, "dockerfile", "--check").status == 1
+    for wrong in ((), ("--check", "--format", "json")):
+        assert envctl("-C", tmp_path, "dockerfile", *wrong).status == 2

@@ -154,12 +154,12 @@ def test_all_formats_say_what_envctl_says(place: Place) -> None:
 def test_every_python_gives_the_same_report(place: Place) -> None:
     expected = place.verify("--format", "json")
     assert (expected.returncode, json.loads(expected.stdout)["findings"]) == (0, [])
-    for python in verifier.pythons():
-        for flags in ((), verifier.ISOLATED):
-            done = verifier.start(python, *flags, place.archive, "--format", "json", cwd=place.folder)
-            assert (done.returncode, timeless(done.stdout)) == (0, timeless(expected.stdout)), done.stderr
+    oldest, newest = verifier.pythons()[0], verifier.pythons()[-1]
+    for python, *flags in ((oldest,), (newest,), (verifier.BASE, *verifier.ISOLATED)):
+        done = verifier.start(python, *flags, place.archive, "--format", "json", cwd=place.folder)
+        assert (done.returncode, timeless(done.stdout)) == (0, timeless(expected.stdout)), done.stderr
     foreign_bytecode(place.folder / ".venv")
-    for python in verifier.pythons():
+    for python in {oldest, newest}:
         done = verifier.start(python, place.archive, cwd=place.folder)
         assert (done.returncode, "ENV403" in done.stdout) == (1, True), done.stdout
 
@@ -167,30 +167,19 @@ def test_every_python_gives_the_same_report(place: Place) -> None:
 def test_errors_are_told_alike(place: Place) -> None:
     lock = place.folder / "profiles/locked/pylock.train.toml"
     whole = lock.read_text()
-    for args in (("nothing",), ("a b",), ("train:gpu",), ("--venv", "nowhere"), ("--archive", "nowhere.tar")):
+    for args in (("train:gpu",), ("--venv", "nowhere"), ("--archive", "nowhere.tar")):
         assert place.both(*args)[0] in (2, 3)
     (place.folder / "profiles/train.toml").write_text('python = "3.11.9"\ndependencies = ["x"]\n')
     assert place.both("train")[0] == 0
     (place.folder / "profiles/train.toml").write_text('python = 3\nimage = { bas = "x", user = -1 }\n')
     assert place.both("train")[0] == 3
     (place.folder / "profiles/train.toml").unlink()
-    for text in (
-        whole.replace('version = "1.0"', "version = 1"),
-        whole[:400],
-        whole + "<<<<<<< x\n=======\n",
-        "",
-        "\0",
-    ):
+    for text in (whole.replace('version = "1.0"', "version = 1"), whole[:400]):
         lock.write_text(text)
         assert place.both("train")[0] == 3
 
 
-def test_a_fetched_folder_and_a_seeded_pip(place: Place) -> None:
-    env.run(verifier.BASE, "-m", "venv", place.folder / "seeded")
-    for cached in (place.folder / "seeded").rglob("__pycache__"):  # comparing pip's would take most of the time
-        shutil.rmtree(cached)
-    env.uv_install(place.folder / "seeded", place.wheels)
-    assert place.both("--venv", "seeded", "--strict")[0] == 1
+def test_a_fetched_folder_names_the_file(place: Place) -> None:
     alpha = place.folder / ".venv" / SITE / "alpha/core.py"
     alpha.write_text("changed")
     (place.folder / ".venv" / INFO / "RECORD").write_text("")
@@ -276,7 +265,7 @@ def test_the_environments_own_python_is_only_its_own_word(place: Place) -> None:
     assert "v.pyz" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["with space.pyz", "new\nline.pyz", "-x.pyz", "é.pyz", "no-suffix"])
+@pytest.mark.parametrize("name", ["with space.pyz", "-new\nline é"])
 def test_any_place_will_do(name: str, place: Place) -> None:
     shutil.copy(place.archive, place.folder / name)
     done = verifier.start(verifier.BASE, "./" + name, "--version", cwd=place.folder)
@@ -287,7 +276,7 @@ def test_any_place_will_do(name: str, place: Place) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1", "nonsense"])
+@pytest.mark.parametrize("locale", ["C", "en_US.ISO-8859-1"])
 def test_names_do_not_depend_on_the_locale(locale: str, place: Place) -> None:
     (place.folder / ".venv" / SITE / "é.py").write_text("")
     done = place.single("--format", "json", env={"LC_ALL": locale, "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"})
