@@ -19,7 +19,7 @@ _MOST_LINES = 20
 Examples:
   envctl dockerfile demo:cpu            print it
   envctl dockerfile demo:cpu --check    exit 1 when the written one was edited
-  envctl dockerfile --check             the same of every target that has an image"""
+  envctl dockerfile --check             the same of every target with an image"""
 )
 @click.argument("target", required=False, shell_complete=complete.targets)
 @click.option(

@@ -13,8 +13,9 @@ def show_schema(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
     from envctl.report.json import SCHEMA
+    from envctl.system.sources import own_file
 
-    click.echo(SCHEMA.read_text("utf-8"), nl=False)
+    click.echo(own_file("envctl.report", SCHEMA.name), nl=False)
     ctx.exit()
 
 

@@ -13,7 +13,7 @@ from envctl.errors import UsageError
 @click.command(
     epilog="""\b
 Examples:
-  envctl verifier                      write envctl-verify.pyz, and say its sha256
+  envctl verifier                      write it, and say its sha256
   envctl verifier -o - > verify.pyz    to standard output"""
 )
 @click.option(

@@ -72,7 +72,7 @@ SHELLS = pytest.mark.parametrize("shell", [bash, zsh, fish])
 
 @SHELLS
 def test_commands_and_options_are_offered(shell, team):
-    assert shell("envctl ve", team) == ["verify"]
+    assert shell("envctl ve", team) == ["verify", "verifier"]
     assert shell("envctl lock --up", team) == ["--upgrade", "--upgrade-package", "--upgrade-base"]
     assert shell("envctl diff --format m", team) == ["markdown"]
 

@@ -57,7 +57,7 @@ class Place(NamedTuple):
 
 def timeless(report: str) -> str:
     """A report without how long it took."""
-    return re.sub(r'"seconds": [\d.]+| in [\d.]+ s ·', "", re.sub(r"^ +· ", "· ", report, flags=re.M))
+    return re.sub(r'"seconds": ?[\d.]+| time="[\d.]+"|\b[\d.]+ s\b', "", re.sub(r"^ +· ", "· ", report, flags=re.M))
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +147,7 @@ def test_all_formats_say_what_envctl_says(place: Place) -> None:
     assert offered is not None
     for form in offered[1].split("|"):
         assert place.both("train", "--format", form)[0] == 1
+    assert place.both("--schema")[0] == 0
     assert place.both("-o", "report.txt")[0] == 1
     assert (place.folder / "report.txt").read_text().startswith("untrusted: .venv")
 
@@ -314,6 +315,15 @@ def test_an_interpreter_that_cannot_be_isolated_is_no_reason_to_loop(place: Plac
     done = place.single("--version", env={"ENVCTL_VERIFY_STARTED": "1"})
     assert done.returncode == 2
     assert "cannot be started in isolation" in done.stderr
+
+
+def test_statements_and_signatures(place: Place) -> None:
+    said = []
+    for verify in (place.verify, place.single):
+        assert verify("--attestation", "statement.json").returncode == 0
+        said.append((place.folder / "statement.json").read_text())
+    assert timeless(said[0]) == timeless(said[1])
+    assert place.both("--require-signature")[0] != 0
 
 
 def test_there_is_no_engine_in_it(place: Place) -> None:

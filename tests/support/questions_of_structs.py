@@ -34,6 +34,7 @@ def _answer(deed: str, place: str, value: Any) -> list[Any]:
         repr(made),
         msgspec.to_builtins(made),
         msgspec.json.format(msgspec.json.encode(made), indent=2).decode(),
+        msgspec.json.encode({"rows": [msgspec.Raw(msgspec.json.encode(made))]}).decode(),
         [[info.name, info.encode_name, info.required] for info in msgspec.structs.fields(kind)],
         list(made.__struct_fields__),
         _frozen(made, first),

@@ -7,7 +7,7 @@ against each other). It is slower, and knows no tagged unions, no hooks, no lax 
 from __future__ import annotations
 
 from . import inspect, json, structs
-from .builtins import to_builtins
+from .builtins import Raw, to_builtins
 from .convert import convert
 from .errors import DecodeError, MsgspecError, ValidationError
 from .struct import NODEFAULT, Meta, Struct, field
@@ -17,6 +17,7 @@ __all__ = [
     "DecodeError",
     "Meta",
     "MsgspecError",
+    "Raw",
     "Struct",
     "ValidationError",
     "convert",

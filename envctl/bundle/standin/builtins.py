@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import base64
 import datetime
+import json
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
 from .struct import NODEFAULT, FieldInfo, Struct, fields_of
+
+
+class Raw(bytes):
+    """A value that is JSON already."""
 
 
 def to_builtins(value: Any, *, builtin_types: Iterable[type] = ()) -> Any:
@@ -31,6 +36,8 @@ def _plain(value: Any, kept: tuple[type, ...]) -> Any:  # noqa: PLR0911  # one r
         return {_plain(name, kept): _plain(item, kept) for name, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_plain(item, kept) for item in value]
+    if isinstance(value, Raw):
+        return json.loads(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, (datetime.datetime, datetime.date, datetime.time)):
