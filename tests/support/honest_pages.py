@@ -43,10 +43,13 @@ def page() -> str:
         "`make honest` (gigabytes, tens of minutes; not in CI): the profile `datascience` of 201 packages, and six"
         " packages on\nevery other Python that the machine has, by uv and by pip, compiled.\n",
         _table(
-            ("what", "installed by", "then"),
+            ("what", "installed by", "then", "read"),
             [
-                *(("datascience", " ".join((row.installer, *row.options)), row.after) for row in DATASCIENCE),
-                (f"Python {', '.join(MINORS)}", "uv, pip", "compiled by itself"),
+                *(
+                    ("datascience", " ".join((row.installer, *row.options)), row.after, read)
+                    for row, read in DATASCIENCE.items()
+                ),
+                (f"Python {', '.join(MINORS)}", "uv, pip", "compiled by itself", ""),
             ],
         ),
         "## After a week of use\n",
