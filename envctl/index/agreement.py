@@ -19,16 +19,16 @@ _METADATA = (".dist-info", ".egg-info", ".egg-link", ".egg")
 _INTERPRETER = re.compile(r"python(?:3(?:\.\d+t?)?)?")
 _WRAPPERS = re.compile(r"(.+?)(?:\.exe|-script\.py|\.pya)?", re.DOTALL)
 _LIB64 = PREFIX + "lib64/"
-_ENDS_A_LINE = ("Cc", "Zl", "Zp")
+_REFUSED = ("Cc", "Cf", "Co", "Cn", "Zl", "Zp")  # general categories (Unicode, chapter 4.5)
 
 
 def check_names(members: Collection[str], info: str) -> None:
     """Names of members that every installer unpacks to the same place; `info` is the wheel's own dist-info folder."""
     data = info.removesuffix(".dist-info") + ".data"
     if not "".join(members).isprintable():
-        # uv refuses control characters; pip reads RECORD by lines, whatever ends one, also in quotes
+        # uv refuses control, format and private characters; pip reads RECORD by lines, whatever ends one, also in quotes
         for name in members:
-            if any(unicodedata.category(char) in _ENDS_A_LINE for char in name):
+            if any(unicodedata.category(char) in _REFUSED for char in name):
                 raise Malformed("has a control character or line separator in its name", member=ascii(name)[1:-1])
     for name in members:
         if len(name) * 4 > _LONGEST and any(len(part.encode()) > _LONGEST for part in name.split("/")):

@@ -395,6 +395,8 @@ def _allowed(path: str, old: State | None, new: State | None, after: Mapping[str
         return False
     if new.mode & 0o002 and not (new.kind == "d" and new.mode & 0o1000):
         return None if path == ".lock" else False
+    if new.kind == "d" and path.endswith((".dist-info", ".egg-info", ".egg", ".egg-link")):
+        return None  # an empty one is a distribution too
     if new.kind == "d":  # what is in it counts, and what stood there is gone
         return True if old is None or old.kind == "d" else _allowed(path, old, None, after)
     if new.kind == "-" and old is not None and old[::2] == new[::2]:

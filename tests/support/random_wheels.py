@@ -188,7 +188,22 @@ PARTS = st.sampled_from(
     ]
 )
 ODD_PARTS = st.sampled_from(
-    ["n\nl", "r\rl", "t\tb", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u202e", "\x7f", "y" * 256]
+    [
+        "n\nl",
+        "r\rl",
+        "t\tb",
+        "\x0b",
+        "\x0c",
+        "\x1c",
+        "\x85",
+        "\u2028",
+        "\u202e",
+        "\u200d",
+        "\ue000",
+        "\xa0",
+        "\x7f",
+        "y" * 256,
+    ]
 )
 ENDINGS = st.sampled_from(
     ["", ".py", ".pyi", ".so", ".txt", ".pth", ".json", ".PY", ".pyc", ".dist-info", ".exe", ".sh"]

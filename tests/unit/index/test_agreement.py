@@ -19,6 +19,8 @@ EDITABLE = b'{"url": "file:///x", "dir_info": {"editable": true}}'
         ({"files": {"a\nb.py": b""}}, r"a\\nb.py has a control character"),
         ({"files": {"a\x85b.py": b""}}, "has a control character or line separator"),
         ({"files": {"a\u2028b.py": b""}}, "has a control character or line separator"),
+        ({"files": {"a\u202eb.py": b""}}, "has a control character or line separator"),
+        ({"files": {"a\u200db.py": b""}}, "has a control character or line separator"),
         ({"files": {"é" * 128: b""}}, "has a name that is too long"),
         ({"files": {"other.data/scripts/x": b""}}, r"other.data/scripts/x is in a .data folder that is not"),
         ({"files": {"other.data": b""}}, "is in a .data folder that is not"),
