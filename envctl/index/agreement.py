@@ -26,7 +26,7 @@ def check_names(members: Collection[str], info: str) -> None:
     """Names of members that every installer unpacks to the same place; `info` is the wheel's own dist-info folder."""
     data = info.removesuffix(".dist-info") + ".data"
     if not "".join(members).isprintable():
-        # uv refuses control, format and private characters; pip reads RECORD by lines, whatever ends one, also in quotes
+        # uv refuses control, format and private characters; pip reads RECORD by lines, whatever ends one, in quotes too
         for name in members:
             if any(unicodedata.category(char) in _REFUSED for char in name):
                 raise Malformed("has a control character or line separator in its name", member=ascii(name)[1:-1])
