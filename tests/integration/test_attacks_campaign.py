@@ -189,6 +189,7 @@ def attacked(pictured: Pictured) -> Callable[[str, str], tuple[str, dict[str, Ta
             words += f" python3.11 -S -B -m attacks /opt/venv /mnt/{stem}.json"
             steps.append(f"RUN --network=none --mount=type=bind,target=/mnt {words}")
         tag = pictured.engine.name(f"real-{stem}")
+        steps = [re.sub(r"^RUN (?!--network)", "RUN --network=none ", step) for step in steps]
         text = "\n".join([f"FROM {pictured.image}", "USER 0", *steps, "USER 10001", ""])
         pictured.engine.build(pictured.tools, text, tag)
         return tag, targets
