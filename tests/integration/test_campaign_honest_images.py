@@ -83,7 +83,7 @@ def shop(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Shop:
 def test_no_image_raises_an_alarm(name: str, shop: Shop) -> None:
     row = IMAGES[name]
     shop.lock(row.base)
-    tag = shop.engine.name("honest-" + "".join(char for char in name if char.isalnum()))
+    tag = shop.engine.name("honest-" + "".join(char for char in name.lower() if char.isalnum()))
     pips = {f"{{{key}}}": f"/mnt/{next(shop.context.glob(f'pip-{version}-*')).name}" for key, version in PIPS.items()}
     text = row.steps.replace("{wheels}", f"/mnt/{row.base}/*.whl")
     for key, place in pips.items():

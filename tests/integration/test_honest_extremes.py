@@ -68,29 +68,25 @@ def test_the_data_science_stack_raises_no_alarm(row, stack: Path, tmp_path: Path
     shutil.rmtree(tmp_path)
 
 
-def pythons() -> dict[str, str]:
-    """Interpreters of this machine by X.Y, but that of the tests."""
-    found = {}
-    for minor in MINORS:
-        done = subprocess.run(
-            [binary(), "python", "find", "--no-python-downloads", "--no-project", "--system", minor],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode == 0:
-            found[minor] = done.stdout.strip()
-    return found
+def found(minor: str) -> tuple[str, str] | None:
+    """An interpreter of this machine and its X.Y.Z: on the path, or one of pyenv's."""
+    places = sorted(Path.home().glob(f".pyenv/versions/{minor}.*/bin/python{minor}"))
+    for place in (shutil.which(f"python{minor}"), *map(str, places)):
+        if place is not None:
+            ask = [place, "-I", "-c", "import platform; print(platform.python_version())"]
+            done = subprocess.run(ask, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return place, done.stdout.strip()
+    return None
 
 
 @pytest.mark.parametrize("minor", MINORS)
 def test_other_pythons_raise_no_alarm(minor: str, tmp_path: Path) -> None:
     """By uv and compiled, by venv and pip; bytecode is compared by the environment's base interpreter."""
-    python = pythons().get(minor)
-    if python is None:
+    known = found(minor)
+    if known is None:
         pytest.skip(f"there is no Python {minor} here")
-    ask = [python, "-I", "-c", "import platform; print(platform.python_version())"]
-    version = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    python, version = known
     (tmp_path / "profiles").mkdir()
     listed = '"pandas", "matplotlib", "joblib", "jupyter-core", "docutils", "pip"'
     (tmp_path / "profiles/other.toml").write_text(f'python = "{version}"\ndependencies = [{listed}]\n')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import stat
 import subprocess
 import sys
@@ -234,3 +235,24 @@ def test_a_wheel_may_ship_bytecode_of_other_pythons(tmp_path: Path) -> None:
     found = verify(lock_for([wheel]), venv)
     assert [finding.name for finding in found.findings] == ["bytecode-other-python"]
     assert found.verdict is Verdict.OK
+
+
+def test_bytecode_that_a_wheel_brings_may_be_made_anew(tmp_path: Path) -> None:
+    """NumPy 2.2 does; pip, which compiles it too, then names it twice in RECORD."""
+    source = tmp_path / "core.py"
+    source.write_text("X = 1\n")
+    cached = f"delta/__pycache__/core.{sys.implementation.cache_tag}.pyc"
+    bytecode = Path(py_compile.compile(str(source), cfile=str(tmp_path / "core.pyc"), doraise=True)).read_bytes()
+    wheel = build_wheel(tmp_path, "delta", files={"delta/core.py": source.read_bytes(), cached: bytecode})
+    for install, words in ((env.pip_install, "--compile"), (env.pip_install, "--no-compile"), (env.uv_install, "-q")):
+        venv = install(env.uv_venv(tmp_path / f"{install.__name__}{words}"), [wheel], words)
+        record = (venv / SITE / "delta-1.0.dist-info/RECORD").read_text()
+        assert record.count(f"{cached},") == (2 if words == "--compile" else 1)
+        assert verify(lock_for([wheel]), venv, strict=True).findings == ()
+    compiled = tmp_path / "pip_install--compile"
+    (compiled / SITE / cached).write_bytes(bytecode.replace(b"X", b"Y"))
+    assert errors(verify(lock_for([wheel]), compiled)) == [("bytecode-foreign", "delta", cached)]
+    lines = (compiled / SITE / "delta-1.0.dist-info/RECORD").read_text().splitlines()
+    twice = next(line for line in lines if line.startswith("delta/core.py,"))
+    (compiled / SITE / "delta-1.0.dist-info/RECORD").write_text("\n".join([*lines, twice, ""]))
+    assert ("record-changed", "delta", "delta-1.0.dist-info/RECORD") in errors(verify(lock_for([wheel]), compiled))
