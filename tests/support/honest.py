@@ -239,7 +239,7 @@ IMAGES = {
 }
 
 
-MINORS = ("3.9", "3.10", "3.12", "3.13", "3.14")
+MINORS = ("3.10", "3.12", "3.13", "3.14")
 """Other Pythons, of which those that a machine has are tried."""
 DATASCIENCE = {
     Row("uv", "uv", ("--compile-bytecode",), after="torch.hub wrote weights"): "99,853 files, 9.3 GB",
