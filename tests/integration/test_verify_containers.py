@@ -118,7 +118,7 @@ def test_without_its_check_what_was_done_to_a_container_is_not_found(victim, sta
     container = started(*mounts, "--env", "PYTHONPATH=/x", "--user", "0", command=("sleep", "600"))
     victim.engine.run("exec", "--detach", "--env", "LD_PRELOAD=/nonexistent.so", container, "sleep", "600")
     named = {
-        "closed._check_mounts": [("ENV214", f"{LINE}/gamma")],
+        "closed._check_mount": [("ENV214", f"{LINE}/gamma")],
         "mounts.check": [("ENV214", "/usr/lib/python3.11/json")],
         "interpreter._variable": [("ENV308", "PYTHONPATH is set to /x")],
         "settings.check": [("ENV308", "LD_PRELOAD is set to /nonexistent.so in process"), ("ENV505", "user")],

@@ -24,7 +24,7 @@ ELSEWHERE = (
         "a volume over a package",
         "ENV214",
         "{site}/{folder}",
-        "closed._check_mounts",
+        "closed._check_mount",
         "test_a_mount_over_site_packages_is_named",
     ),
     _container(
@@ -79,7 +79,7 @@ ELSEWHERE = (
         "another file system over a folder of the environment (bind mount, overlay)",
         "ENV214",
         "{site}/{folder}",
-        "closed._check_mounts",
+        "closed._check_mount",
         where=(VENV,),
         proof=_HERE + "test_a_mount_in_an_environment_is_named",
     ),
