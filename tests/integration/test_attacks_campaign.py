@@ -18,9 +18,9 @@ from support.attacks import IMAGE, ROWS, VENV, Attack, Target, groups, rows_of
 from support.attacks.allowed import FOLDER
 from support.dealt import SHARING, Installed, deal, installed, split
 from support.engine.client import Engine
-from support.judging import is_named, seen, unexpected
+from support.judging import seen, unexpected
 from support.project import Ran, envctl
-from support.readers import READERS, by_the_engines_files, from_inside
+from support.readers import READERS, Reader, by_the_engines_files, excused, missing
 from support.targets import attack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +33,7 @@ MORE = [
     "tabulate",
     "tqdm",
 ]
+MORE += ["attrs", "click", "jinja2", "networkx", "pyyaml", "requests", "rich"]
 POLICY = f'\n[policy]\nstartup-hooks = ["distutils-precedence.pth"]\nwritable = ["{FOLDER}"]\n'
 ENV = {"ATTACK_FILES": "100000", "ATTACK_SPARSE": str(2**30)}
 OWN = ("own", "seeded", "around", "loader", "said", "workdir", "removed")  # what is done to a project of their own
@@ -57,14 +58,20 @@ def profile(folder: Path, python: str, base: str | None) -> Path:
     return folder
 
 
-def judge(rows: Sequence[Attack], targets: dict[str, Target], done: Ran, *, blind: bool, inside: bool = False) -> None:
+def judge(
+    rows: Sequence[Attack],
+    targets: dict[str, Target],
+    done: Ran,
+    *,
+    blind: bool,
+    reader: Reader = by_the_engines_files,
+) -> None:
     """Every row is named, and nothing else is."""
     assert done.status == 1, done.err
     assert done.json["verdict"] in ("changed", "untrusted")
-    found = [item for item in seen(done.json["findings"]) if not (inside and item.code == "ENV902")]
-    wanted = [row for row in rows if row.inside or not inside]
-    assert [row.name for row in wanted if not is_named(row, targets[row.name], found, blind=blind)] == []
-    assert unexpected(rows, targets, found, blind=blind) == []
+    found = seen(done.json["findings"])
+    assert missing(rows, targets, found, reader, blind=blind) == []
+    assert unexpected(rows, targets, [item for item in found if not excused(item, reader)], blind=blind) == []
 
 
 def parts(where: str) -> list[tuple[str, str]]:
@@ -208,7 +215,7 @@ def test_real_wheels_in_an_image(pictured, attacked, environ, group, half, reade
     rows = rows_in(group, half, IMAGE)
     tag, targets = attacked(group, half)
     done = reader(pictured, tag, tmp_path, monkeypatch)
-    judge(rows, targets, done, blind=False, inside=reader is from_inside)
+    judge(rows, targets, done, blind=False, reader=reader)
     if reader is by_the_engines_files and group != "many":
         shutil.copytree(environ / "cache" / "images", tmp_path / "cache" / "images")
         monkeypatch.setenv("ENVCTL_CACHE_DIR", str(tmp_path / "cache"))

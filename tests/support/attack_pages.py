@@ -25,7 +25,7 @@ same test fails. Where RECORD was made to agree and no manifest is at hand, RECO
 
 {count} rows: {venv} are done to a virtual environment, {image} to an image, {container} to a container. Severities and
 verdicts are those of [the findings](../findings/README.md). A reader that sees the environment alone
-(`--reader inside`) does not find what is marked with *; reading an image from outside finds all.
+(`--reader inside`) does not find, or names otherwise, what is marked with *; reading an image from outside finds all.
 """
 _ALLOWED = """\
 ## What may differ, and who abuses it

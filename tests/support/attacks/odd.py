@@ -113,6 +113,7 @@ ODD = (
         CONTENTS,
         lambda p: p.link(p.module, p.write(p.outside / "other.py", "evil")),
         also=(("ENV209", "{site}/{module}"),),
+        inside=False,
     ),
     Attack(
         "a package's folder by a link to an equal one",

@@ -108,6 +108,7 @@ SCRIPTS_ROWS = (
         CONTENTS,
         lambda p: p.link(p.script, "/bin/true"),
         also=(("ENV209", "{script}"),),
+        inside=False,
     ),
     Attack(
         "a script cannot be executed",

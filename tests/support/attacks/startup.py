@@ -78,6 +78,7 @@ STARTUP = (
         says="has no place for packages",
         where=(IMAGE,),
         group="bin/pyvenv.cfg",
+        follows=(("ENV311", None), ("ENV504", "PATH")),
     ),
     _added("bin/python3._pth", "a ._pth file beside the interpreter", "/srv\n"),
     _added("bin/pybuilddir.txt", "pybuilddir.txt beside the interpreter, as in a build of Python", "/srv\n"),
