@@ -67,13 +67,13 @@ def unexpected(
     """Findings that no deed explains. A deed that took a package for itself explains whatever is said of it."""
     wanted = {name for row in rows for name in row.names(targets[row.name], blind=blind)}
     alone = [targets[row.name] for row in rows if row.alone]
-    follows = [name for row in rows for name in row.follows]
+    follows = [(code, (path or "").format(**targets[row.name].fields())) for row in rows for code, path in row.follows]
     return [
         item
         for item in found
         if item[:2] not in wanted
         and not any(_is_of(target, item) for target in alone)
-        and not any(item.code == code and (item.path or "").startswith(path or "") for code, path in follows)
+        and not any(item.code == code and (item.path or "").startswith(path) for code, path in follows)
     ]
 
 

@@ -105,7 +105,14 @@ ODD = (
         LINKS,
         lambda p: p.link(p.folder / "near.py", p.module.name),
     ),
-    Attack("a module by a link to an equal copy, to be changed later", "ENV209", "{site}/{module}", LINKS, _equal_copy),
+    Attack(
+        "a module by a link to an equal copy, to be changed later",
+        "ENV209",
+        "{site}/{module}",
+        LINKS,
+        _equal_copy,
+        follows=(("ENV202", "{module}"),),
+    ),
     Attack(
         "a module by a link to another file",
         "ENV201",
@@ -113,6 +120,7 @@ ODD = (
         CONTENTS,
         lambda p: p.link(p.module, p.write(p.outside / "other.py", "evil")),
         also=(("ENV209", "{site}/{module}"),),
+        follows=(("ENV202", "{module}"),),  # by the reader inside, which does not see what it leads to
         inside=False,
     ),
     Attack(

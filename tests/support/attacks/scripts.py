@@ -108,6 +108,7 @@ SCRIPTS_ROWS = (
         CONTENTS,
         lambda p: p.link(p.script, "/bin/true"),
         also=(("ENV209", "{script}"),),
+        follows=(("ENV202", "{script}"),),  # by the reader inside, which does not see what it leads to
         inside=False,
     ),
     Attack(
