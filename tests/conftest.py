@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from support.attacked import victim
 from support.engine import sessions
 from support.engine.client import Engine
 from support.project import Project
 from support.server import IndexServer
 
 # A slow moment of a busy machine proves nothing; what failed must be had again elsewhere.
+__all__ = ["victim"]  # one image for all tests of a session
+
 settings.register_profile("here", deadline=None, print_blob=True)
 settings.load_profile("here")
 

@@ -17,9 +17,8 @@ _MOST_LINES = 20
 @click.command(
     epilog="""\b
 Examples:
-  envctl dockerfile demo:cpu            print it
-  envctl dockerfile demo:cpu --check    exit 1 when the written one was edited
-  envctl dockerfile --check             the same of every target with an image"""
+  envctl dockerfile demo:cpu    print it
+  envctl dockerfile --check     exit 1 when a written one was edited, of whatever target"""
 )
 @click.argument("target", required=False, shell_complete=complete.targets)
 @click.option(

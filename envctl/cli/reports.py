@@ -15,7 +15,7 @@ def show_schema(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     from envctl.report.json import SCHEMA
     from envctl.system.sources import own_file
 
-    click.echo(own_file("envctl.report", SCHEMA.name), nl=False)
+    click.echo(own_file("envctl.report", SCHEMA.name).decode(), nl=False)
     ctx.exit()
 
 

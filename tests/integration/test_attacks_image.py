@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
-from support.attacked import VENV, Victim, attacked, changed_lock, image_targets, victim
+from support.attacked import VENV, Victim, attacked, changed_lock, image_targets
 from support.attacks import IMAGE, rows_of
 from support.attacks import groups as groups_of
 from support.attacks.interpreter import INTERPRETER
@@ -24,8 +24,6 @@ from support.readers import (
     from_inside,
     missing,
 )
-
-__all__ = ["victim"]
 
 # The others of the interpreter are read in the campaign.
 LATER = {row.group for row in INTERPRETER} - {"home in pyvenv.cfg and bin/python both lead to a wrapper"}

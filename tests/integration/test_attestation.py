@@ -18,7 +18,7 @@ from in_toto_attestation.v1.statement import Statement
 from in_toto_attestation.v1.statement_pb2 import Statement as Message
 from jsonschema import validate
 from support import environments as env
-from support.attacked import Victim, victim
+from support.attacked import Victim
 from support.environments import SITE, lock_for, sample_wheels, write_lock
 from support.keys import key, listed, public
 from support.project import Ran, envctl
@@ -26,8 +26,6 @@ from support.project import Ran, envctl
 from envctl import __version__
 from envctl.commands.attest import attest
 from envctl.model.finding import Counts, LockReference, PackageSet, Report, Subject, Verdict
-
-__all__ = ["victim"]
 
 DIGEST = {"type": "object", "additionalProperties": False, "properties": {"sha256": {"pattern": "^[0-9a-f]{64}$"}}}
 MAYBE = {"oneOf": [DIGEST, {"type": "null"}]}

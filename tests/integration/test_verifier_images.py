@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 from support import verifier
-from support.attacked import SITE, VENV, Victim, victim
-
-__all__ = ["victim"]
+from support.attacked import SITE, VENV, Victim
 
 PYTHON = "/usr/bin/python3.11"
 

@@ -7,12 +7,10 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from support.attacked import SITE, Victim, victim
+from support.attacked import SITE, Victim
 
 from envctl.oci import contents, engine, store
 from envctl.oci.engine import Engine
-
-__all__ = ["victim"]
 
 
 @pytest.fixture(autouse=True)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from support.attacked import SITE, VENV, Victim, victim
+from support.attacked import SITE, VENV, Victim
 from support.judging import each_taken_out, seen
 from support.project import Ran
-
-__all__ = ["victim"]
 
 LINE = "lib/python3.11/site-packages"
 

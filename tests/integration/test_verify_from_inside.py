@@ -9,11 +9,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from support.attacked import SITE, Victim, victim
+from support.attacked import SITE, Victim
 
 import envctl
-
-__all__ = ["victim"]
 
 PYTHON = "/usr/bin/python3.11"
 # msgspec is compiled: only the same X.Y as the image's can lend what is installed here

@@ -12,13 +12,11 @@ from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
-from support.attacked import SITE, VENV, Victim, victim
+from support.attacked import SITE, VENV, Victim
 from support.environments import uv_install, uv_venv
 from support.project import Ran
 
 from envctl.report.json import SCHEMA
-
-__all__ = ["victim"]
 
 OTHER_LOCK = {"ENV508"}  # the lockfile in the image is the one before a test changed it
 CODES = {"ENV105", "ENV504", "ENV505"}  # a seeded pip, and what a Dockerfile of one's own sets

@@ -9,11 +9,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from support.attacked import SITE, VENV, Victim, victim
+from support.attacked import SITE, VENV, Victim
 from support.layouts import LAYER, Base, member, tar
 from support.project import Ran
-
-__all__ = ["victim"]
 
 PLACE = SITE.lstrip("/")
 LINE = "lib/python3.11/site-packages"
