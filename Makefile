@@ -34,8 +34,10 @@ test: $(STAMP) ## all tests; starts an engine where none runs
 honest: $(STAMP) ## no false alarm on gigabytes: the data science stack, and every Python of this machine
 	$(BIN)/python -m pytest -m honest --durations=0
 
-campaign: $(STAMP) ## the long tests: attacks, honest environments and random wheels, at full size
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m campaign
+CAMPAIGN ?= tests
+
+campaign: $(STAMP) ## the long tests at full size: attacks, honest environments, random wheels; CAMPAIGN=… names some of them
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m campaign $(CAMPAIGN)
 
 fuzz: $(STAMP) ## every reader of foreign files on random inputs, for FUZZ_SECONDS (600) in all, FUZZ_JOBS (2) at once
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group fuzz
