@@ -271,6 +271,6 @@ def test_some_layers_on_top_are_found(victim: Victim, data: st.DataObject) -> No
 
 @pytest.mark.campaign
 @given(data=st.data())
-@settings(max_examples=2000, suppress_health_check=MANY)
+@settings(max_examples=1500, suppress_health_check=MANY)
 def test_layers_on_top_are_found(victim: Victim, data: st.DataObject) -> None:
     tried(victim, data)

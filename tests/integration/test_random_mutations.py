@@ -93,6 +93,6 @@ def test_some_changes_are_found(victim: Victim, changes: list[Mutation], known: 
 
 @pytest.mark.campaign
 @given(**ARGUMENTS)
-@settings(max_examples=2000, suppress_health_check=MADE_ANEW)
+@settings(max_examples=1500, suppress_health_check=MADE_ANEW)
 def test_changes_are_found(victim: Victim, changes: list[Mutation], known: bool) -> None:
     tried(victim, changes, known=known)

@@ -49,7 +49,7 @@ def test_layers_make_what_unpacking_them_makes(archives):
 
 @pytest.mark.campaign
 @given(st.lists(layers(), min_size=1, max_size=4))
-@settings(max_examples=3000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 def test_many_layers_make_what_unpacking_them_makes(archives):
     merged_as_unpacked(archives)
 
