@@ -16,6 +16,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,7 +56,9 @@ def fuzz(name: str, seconds: int) -> Result:
             "one.unguided(sys.argv[1], float(sys.argv[2]), [Path(sys.argv[3]), Path(sys.argv[4])], Path(sys.argv[5]))"
         )
         command = [sys.executable, "-c", code, name, str(seconds), str(kept), own, str(place)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    with tempfile.TemporaryDirectory(prefix="envctl-fuzz-") as scratch:  # libFuzzer ends its process without cleaning up
+        environ = {**os.environ, "TMPDIR": scratch}
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, errors="replace", check=False)
     defects = sorted(set(place.iterdir()) - before)
     return Result(name, done.returncode, time.monotonic() - start, done.stdout + done.stderr, defects)
 
