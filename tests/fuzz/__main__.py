@@ -56,7 +56,8 @@ def fuzz(name: str, seconds: int) -> Result:
             "one.unguided(sys.argv[1], float(sys.argv[2]), [Path(sys.argv[3]), Path(sys.argv[4])], Path(sys.argv[5]))"
         )
         command = [sys.executable, "-c", code, name, str(seconds), str(kept), own, str(place)]
-    with tempfile.TemporaryDirectory(prefix="envctl-fuzz-") as scratch:  # libFuzzer ends its process without cleaning up
+    # libFuzzer ends its process without cleaning up
+    with tempfile.TemporaryDirectory(prefix="envctl-fuzz-") as scratch:
         environ = {**os.environ, "TMPDIR": scratch}
         done = subprocess.run(command, env=environ, capture_output=True, text=True, errors="replace", check=False)
     defects = sorted(set(place.iterdir()) - before)
