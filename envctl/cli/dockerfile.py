@@ -18,7 +18,7 @@ _MOST_LINES = 20
     epilog="""\b
 Examples:
   envctl dockerfile demo:cpu    print it
-  envctl dockerfile --check     exit 1 when a written one was edited, of whatever target"""
+  envctl dockerfile --check     exit 1 when one that is written was edited"""
 )
 @click.argument("target", required=False, shell_complete=complete.targets)
 @click.option(
