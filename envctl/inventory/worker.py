@@ -2,12 +2,14 @@
 
 Arguments: the descriptor of the listing, that of the tokens, and the text of a script with a function `work`. A token
 is 16 bytes, little-endian: a batch's number (4), its length (4) and its place in the listing (8). All workers share the
-position in the file of tokens, so that each takes the next one. More tokens may come until standard input ends.
+position in the file of tokens, so that each takes the next one; they lock it meanwhile, since the kernel does not for
+files in memory. More tokens may come until standard input ends.
 `work(number, batch)` yields what is written to standard output.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import struct
@@ -26,7 +28,9 @@ def batches(listing: int, tokens: int) -> Iterator[tuple[int, bytes]]:
     """The number and content of each batch that this worker gets hold of."""
     complete = False
     while True:
+        fcntl.lockf(tokens, fcntl.LOCK_EX)
         token = os.read(tokens, _TOKEN.size)
+        fcntl.lockf(tokens, fcntl.LOCK_UN)
         if len(token) == _TOKEN.size:
             number, length, place = _TOKEN.unpack(token)
             yield number, os.pread(listing, length, place)

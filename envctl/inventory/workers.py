@@ -6,6 +6,7 @@ They are isolated interpreters that run `worker.py` with one standard-library-on
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import struct
 import subprocess
@@ -60,6 +61,8 @@ class Workers:
     ) -> None:
         self._files = [_shared() for _ in range(3)]
         self._listing, self._tokens, self._answers = (file.fileno() for file in self._files)
+        # Else what two workers write at once to a file in memory takes the same place there: one answer is lost.
+        fcntl.fcntl(self._answers, fcntl.F_SETFL, fcntl.fcntl(self._answers, fcntl.F_GETFL) | os.O_APPEND)
         self._place = self._given = 0
         self._running: list[subprocess.Popen[bytes]] = []
         own = [interpreter or own_interpreter(), *FLAGS, "-c", source_of(worker)]

@@ -11,6 +11,7 @@ from support.attacked import VENV, Victim, attacked, changed_lock, image_targets
 from support.attacks import IMAGE, rows_of
 from support.attacks import groups as groups_of
 from support.attacks.interpreter import INTERPRETER
+from support.attacks.row import BASE, VERSION
 from support.judging import Seen, each_taken_out, is_named, seen, unexpected
 from support.project import Ran
 from support.readers import (
@@ -115,8 +116,10 @@ CMD ["alpha", "serve"]
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
 def test_another_base_is_found(victim, reader, tmp_path, monkeypatch):
-    done = reader(victim, other_base(victim), tmp_path, monkeypatch)
+    with each_taken_out([BASE]) as without:
+        done = reader(victim, other_base(victim), tmp_path, monkeypatch)
     assert done.status == 1, done.err
+    assert "ENV501" not in {item.code for item in without.get(BASE, [])}
     findings = [f for f in done.json["findings"] if f["severity"] == "error"]
     assert (findings[0]["code"], findings[0]["path"]) == ("ENV501", "layer 1")
     assert all(f["path"].startswith("bin/activate") for f in findings[1:])  # whose templates the base vouches for
@@ -125,11 +128,12 @@ def test_another_base_is_found(victim, reader, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
 def test_another_patch_release_of_python_is_an_error(victim, reader, tmp_path, monkeypatch):
-    with changed_lock(victim, ('version = "3.11.2"', 'version = "3.11.9"')):
+    with changed_lock(victim, ('version = "3.11.2"', 'version = "3.11.9"')), each_taken_out([VERSION]) as without:
         done = reader(victim, victim.image, tmp_path, monkeypatch)
     assert done.status == 1, done.err
     (finding,) = [f for f in done.json["findings"] if f["severity"] == "error"]
     assert (finding["code"], finding["expected"], finding["found"]) == ("ENV302", "3.11.9", "3.11.2")
+    assert "ENV302" not in {item.code for item in without.get(VERSION, [])}
 
 
 def test_another_minor_release_of_python_is_found(victim):

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 from support import environments as env
+from support.attacks.row import CONTENTS, PROBLEMS
 from support.environments import SITE, errors, lock_for, manifests_of, only, repair_record, sample_wheels, verify
+from support.judging import taken_out
 from support.wheels import build_wheel, record_of, write_archive
 
 from envctl.model.finding import Severity, Verdict
@@ -413,6 +415,7 @@ def test_a_path_too_long_to_be_read_is_unverifiable(
         found = verify(lockfile, venv)
         assert [name for name, _, _ in errors(found)] == ["unreadable"]
         assert found.verdict is Verdict.UNVERIFIABLE
+        assert errors(taken_out(PROBLEMS, verify, lockfile, venv)) == []
     finally:
         shutil.rmtree(site / ("d" * 200))
 
@@ -450,6 +453,7 @@ def test_a_file_that_changes_while_it_is_read_is_never_right(venv: Path, site: P
         writer.stdout.readline()
         try:
             found = verify(lockfile, venv)
+            without = taken_out(PROBLEMS, verify, lockfile, venv)
         finally:
             writer.kill()
     assert [(f.name, f.path) for f in found.findings if f.name == "unreadable"] == [
@@ -457,6 +461,7 @@ def test_a_file_that_changes_while_it_is_read_is_never_right(venv: Path, site: P
     ]
     assert found.verdict is not Verdict.OK
     assert "it changed while it was read" in only(found, "unreadable").message
+    assert "unreadable" not in {finding.name for finding in without.findings}
 
 
 def can_mount() -> bool:
@@ -498,6 +503,8 @@ def test_a_package_poisoned_in_the_cache_of_uv_is_named(
     assert (second / SITE / "alpha/core.py").read_bytes().endswith(b"evil = 1\n"), "uv installs what it was given"
     for venv in (first, second):
         assert errors(verify(lockfile, venv)) == [("file-changed", ALPHA, "alpha/core.py")]
+        without = taken_out(CONTENTS, verify, lockfile, venv)
+        assert "file-changed" not in {finding.name for finding in without.findings}
 
 
 def test_a_wheel_poisoned_in_the_cache_of_pip_is_named(wheels: list[Path], lockfile: Lockfile, tmp_path: Path) -> None:
@@ -514,4 +521,6 @@ def test_a_wheel_poisoned_in_the_cache_of_pip_is_named(wheels: list[Path], lockf
     found = verify(lockfile, venv, manifests=manifests_of(wheels))
     assert ("file-changed", ALPHA, "alpha/core.py") in errors(found)
     assert {package for _, package, _ in errors(found)} == {ALPHA}
+    without = taken_out(CONTENTS, verify, lockfile, venv, manifests=manifests_of(wheels))
+    assert "file-changed" not in {finding.name for finding in without.findings}
     assert {name for name, _, _ in errors(verify(lockfile, venv))} == {"record-changed", "package-contents"}

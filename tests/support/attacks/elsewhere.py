@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .row import BASE, CONTAINER, IMAGE, MOUNTS, SETTINGS, VENV, Attack
+from .row import BASE, CONTAINER, CONTENTS, HOOKS, IMAGE, MOUNTS, PROBLEMS, SETTINGS, VENV, VERSION, Attack
 
 _CONTAINERS = "tests/integration/test_verify_containers.py::"
 _HERE = "tests/integration/test_verify_attacks.py::"
@@ -18,8 +18,8 @@ def _container(what: str, code: str, path: str | None, check: str, proof: str, s
 _WRITTEN = "test_what_a_container_changed_is_found_while_it_runs_and_when_it_is_stopped"
 _MOUNTED = "test_mounts_are_judged_by_what_they_cover"
 ELSEWHERE = (
-    _container("a running container writes into its environment", "ENV201", "{module}", "contents.check", _WRITTEN),
-    _container("a stopped container that wrote a startup hook", "ENV401", "{site}/z.pth", "hooks.check", _WRITTEN),
+    _container("a running container writes into its environment", "ENV201", "{module}", CONTENTS, _WRITTEN),
+    _container("a stopped container that wrote a startup hook", "ENV401", "{site}/z.pth", HOOKS, _WRITTEN),
     _container(
         "a volume over a package",
         "ENV214",
@@ -71,7 +71,7 @@ ELSEWHERE = (
         "another patch release of Python in the image",
         "ENV302",
         None,
-        "interpreter._check_version",
+        VERSION,
         where=(IMAGE,),
         proof="tests/integration/test_attacks_image.py::test_another_patch_release_of_python_is_an_error",
     ),
@@ -87,7 +87,7 @@ ELSEWHERE = (
         "a file changes while it is read",
         "ENV901",
         "{site}/{module}",
-        "closed._check_problems",
+        PROBLEMS,
         where=(VENV,),
         proof=_HERE + "test_a_file_that_changes_while_it_is_read_is_never_right",
     ),
@@ -95,7 +95,7 @@ ELSEWHERE = (
         "a file cannot be read",
         "ENV901",
         "{site}/{module}",
-        "closed._check_problems",
+        PROBLEMS,
         where=(VENV,),
         proof="tests/integration/test_verify_unreadable.py::test_what_cannot_be_read_is_unverifiable_and_named",
     ),
@@ -103,7 +103,7 @@ ELSEWHERE = (
         "a path that is too long to be opened",
         "ENV901",
         None,
-        "closed._check_problems",
+        PROBLEMS,
         where=(VENV,),
         proof=_HERE + "test_a_path_too_long_to_be_read_is_unverifiable",
     ),
@@ -111,7 +111,7 @@ ELSEWHERE = (
         "a package is edited in uv's cache, and installed from there by hard links",
         "ENV201",
         "{module}",
-        "contents.check",
+        CONTENTS,
         where=(VENV,),
         proof=_HERE + "test_a_package_poisoned_in_the_cache_of_uv_is_named",
     ),
@@ -119,7 +119,7 @@ ELSEWHERE = (
         "a wheel is replaced in pip's cache",
         "ENV201",
         "{module}",
-        "contents.check",
+        CONTENTS,
         where=(VENV,),
         proof=_HERE + "test_a_wheel_poisoned_in_the_cache_of_pip_is_named",
     ),

@@ -19,7 +19,7 @@ TIMESTAMP, UNCHECKED, CHECKED = 0, 1, 3  # flags of bytecode (PEP 552)
 # The functions of `envctl.verify` without which something is not found.
 CONTENTS, SCRIPTS, RECORD = "contents.check", "contents._check_scripts", "contents._check_record"
 OWNERS, LINKS, SPECIAL = "closed._check_owners", "closed._check_links", "closed._check_special"
-RIGHTS, MOUNTS = "closed._check_permissions", "mounts.check"
+RIGHTS, MOUNTS, PROBLEMS = "closed._check_permissions", "mounts.check", "closed._check_problems"
 SPLIT, TWICE, EXTRA = "packages.split", "packages._twice", "compare._report_extra"
 HOOKS, BYTECODE, PROJECT = "hooks.check", "bytecode.check", "project.check"
 VERSION, CONFIG, STARTS = "interpreter._check_version", "interpreter._check_config", "interpreter._check_links"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from envctl.inventory import hasher, workers
-from envctl.inventory.hashing import hash_files
+from envctl.inventory.hashing import Hashing, hash_files
 
 
 def make(folder: Path, sizes: list[int]) -> dict[bytes, str]:
@@ -66,3 +66,16 @@ def test_a_helper_that_dies_leaves_no_file_unhashed(tmp_path: Path, monkeypatch:
     assert hash_files([(path, 5 * 2**20) for path in expected], workers=3) == expected
     monkeypatch.setattr(workers, "own_interpreter", lambda: str(tmp_path / "no-such-program"))
     assert hash_files([(path, 5 * 2**20) for path in expected], workers=3) == expected
+
+
+def test_no_answer_of_workers_that_write_at_once_is_lost(tmp_path: Path) -> None:
+    """Each batch is answered once; one that is not would be hashed by the caller, and hide it."""
+    path = tmp_path / "small"
+    path.write_bytes(b"x")
+    with Hashing(8) as hashing:
+        for _ in range(4000):
+            hashing.add(os.fsencode(path), 2**20)  # by its size a batch of its own
+        hashing.complete()
+        answered = b"".join(hashing._workers.answers()).split(b"\n\n")
+    numbers = sorted(int(block.partition(b"\n")[0]) for block in answered if block)
+    assert numbers == list(range(4000))
