@@ -59,10 +59,15 @@ def _odd(world: World) -> tuple[_Entries, _Entries, _Entries]:
 
 def _check_problems(world: World) -> None:
     for problem in world.inventory.problems:
-        owner = world.owners.get(problem.path)
-        package = None if owner in (OWNER, NOBODY, BASE) else owner
+        package = _package(world, problem.path)
         world.own(problem.path, NOBODY)
         world.report("unreadable", problem.reason, package=package, path=problem.path)
+
+
+def _package(world: World, path: str) -> str | None:
+    """The package that brought the path."""
+    owner = world.owners.get(path)
+    return None if owner in (OWNER, NOBODY, BASE) else owner
 
 
 def _check_links(world: World, writable: Writable, links: _Entries) -> None:
@@ -122,13 +127,15 @@ def _check_permissions(world: World, risky: _Entries) -> None:
         if world.owners.get(path) == BASE:
             continue
         if entry.kind is Kind.FILE and entry.mode & _SET_ID:
-            world.report("setuid", f"has mode {entry.mode:04o}", path=path, found=f"{entry.mode:04o}")
+            mode = f"{entry.mode:04o}"
+            world.report("setuid", f"has mode {mode}", package=_package(world, path), path=path, found=mode)
         if _anyone_may_write(entry) and not _is_lock(path, entry):
             writable.append(path)
     writable.sort()
     for path in writable[: _LISTED if len(writable) > _LISTED else None]:
+        mode = f"{world.inventory.entries[path].mode:04o}"
         world.report(
-            "world-writable", "any user may write to it", path=path, found=f"{world.inventory.entries[path].mode:04o}"
+            "world-writable", "any user may write to it", package=_package(world, path), path=path, found=mode
         )
     if len(writable) > _LISTED:
         world.report(

@@ -82,7 +82,7 @@ ALLOWED = (
     Attack(
         "INSTALLER is a program with its owner's rights",
         "ENV212",
-        "{site}/{info}/INSTALLER",
+        "{info}/INSTALLER",
         RIGHTS,
         lambda p: p.write(p.info / "INSTALLER", "#!/bin/sh\n", 0o4755),
         abuses=NOTES,

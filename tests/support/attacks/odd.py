@@ -63,13 +63,11 @@ def _deep(place: Place) -> None:
 
 
 ODD = (
-    Attack("a file that anyone may write", "ENV211", "{site}/{module}", RIGHTS, lambda p: p.module.chmod(0o666)),
+    Attack("a file that anyone may write", "ENV211", "{module}", RIGHTS, lambda p: p.module.chmod(0o666)),
     Attack("a folder that anyone may write", "ENV211", "{site}/{folder}", RIGHTS, lambda p: p.folder.chmod(0o777)),
     Attack("the site directory is open to all", "ENV211", "{site}", RIGHTS, lambda p: p.site.chmod(0o777)),
     Attack("a file with its owner's rights (setuid)", "ENV212", "{script}", RIGHTS, lambda p: p.script.chmod(0o4755)),
-    Attack(
-        "a file with its group's rights (setgid)", "ENV212", "{site}/{module}", RIGHTS, lambda p: p.module.chmod(0o2755)
-    ),
+    Attack("a file with its group's rights (setgid)", "ENV212", "{module}", RIGHTS, lambda p: p.module.chmod(0o2755)),
     Attack(
         "a link out of the tree",
         "ENV209",
