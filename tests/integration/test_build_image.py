@@ -119,7 +119,7 @@ def test_image_is_not_larger_than_one_that_pip_makes(demo, engine, image_index, 
     port = image_index.index.root.rpartition(":")[2]
     install = f"pip install --no-cache-dir --index-url http://127.0.0.1:{port}/simple acme-core acme-large idna"
     text = f"FROM {engine.bases['official']}\nRUN python3 -m venv /opt/venv && /opt/venv/bin/{install}\n"
-    engine.build(tmp_path, text, engine.name("pip"), "--network=host")
+    engine.build(tmp_path, text, engine.name("pip"), "--network=host", packed=True)
     assert config(engine, demo.tag)["Size"] <= config(engine, engine.name("pip"))["Size"]
 
 

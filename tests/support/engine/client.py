@@ -55,10 +55,15 @@ class Engine:
         """A name of this session's own for an image or a container; `pushed`: one under the registry."""
         return f"{self.registry}/{self.prefix}/{stem}" if pushed else f"{self.prefix}-{stem}"
 
-    def build(self, context: Path, dockerfile: str, tag: str, *args: object, timeout: float = 300) -> str:
-        """Build a Dockerfile's text and tag the image; returns its id. `args` go to `docker buildx build`."""
-        quiet = ("--provenance=false", "--progress=plain", "--load")
-        words = (*quiet, "--tag", tag, *args, "--file", "-", context)
+    def build(
+        self, context: Path, dockerfile: str, tag: str, *args: object, packed: bool = False, timeout: float = 300
+    ) -> str:
+        """Build a Dockerfile's text and tag the image; returns its id. `args` go to `docker buildx build`.
+
+        `packed`: layers are compressed, as by default they are; it takes longer than all else.
+        """
+        kept = ("--load", "--tag", tag) if packed else ("--output", f"type=docker,name={tag},compression=uncompressed")
+        words = ("--provenance=false", "--progress=plain", *kept, *args, "--file", "-", context)
         self.run("buildx", "build", *words, stdin=dockerfile, timeout=timeout)
         return self.image_id(tag)
 
