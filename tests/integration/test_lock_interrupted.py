@@ -131,6 +131,7 @@ def files_of(state: dict[str, bytes], slug: str) -> dict[str, bytes]:
     return {name: data for name, data in state.items() if re.fullmatch(rf".*\.{slug}(\.toml|\.dockerignore)?", name)}
 
 
+@pytest.mark.campaign
 def test_killed_at_any_moment_the_files_are_old_or_new_and_the_next_lock_ends_well(
     stocked: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

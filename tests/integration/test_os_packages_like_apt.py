@@ -107,7 +107,7 @@ def test_made_up_archives(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.network
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_the_archive_of_this_machine(tmp_path: Path) -> None:
     said = subprocess.run(
         ["apt-get", "indextargets", "--no-release-info", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",

@@ -119,6 +119,7 @@ def installable(lock: Path) -> bool:
     return read_lockfile(lock).envctl.python.minor == sys.version_info[:2]
 
 
+@pytest.mark.campaign
 def test_pip_and_uv_install_from_the_file_as_it_stands(demo, tmp_path):
     path = demo / "pylock.demo-cpu.toml"
     if not installable(path):

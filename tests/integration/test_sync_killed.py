@@ -54,7 +54,7 @@ def two_states(project: Project) -> tuple[dict[str, bytes | str], dict[str, byte
     return old_tree, new_tree
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_kill_9_at_any_moment_leaves_the_old_environment_or_the_new_one(project: Project, two_states) -> None:
     old, new = two_states
     begin = time.monotonic()

@@ -141,6 +141,7 @@ def test_what_was_changed_is_told_alike(deed: Callable[[Path], None], place: Pla
     assert len(json.loads(report)["findings"]) >= 2
 
 
+@pytest.mark.campaign
 def test_all_formats_say_what_envctl_says(place: Place) -> None:
     (place.folder / ".venv" / SITE / "extra.py").write_text("")
     offered = re.search(r"--format \[([a-z|]+)\]", envctl("verify", "--help").out)
@@ -152,6 +153,7 @@ def test_all_formats_say_what_envctl_says(place: Place) -> None:
     assert (place.folder / "report.txt").read_text().startswith("untrusted: .venv")
 
 
+@pytest.mark.campaign
 def test_every_python_gives_the_same_report(place: Place) -> None:
     expected = place.verify("--format", "json")
     assert (expected.returncode, json.loads(expected.stdout)["findings"]) == (0, [])
@@ -165,6 +167,7 @@ def test_every_python_gives_the_same_report(place: Place) -> None:
         assert (done.returncode, "ENV403" in done.stdout) == (1, True), done.stdout
 
 
+@pytest.mark.campaign
 def test_errors_are_told_alike(place: Place) -> None:
     lock = place.folder / "profiles/locked/pylock.train.toml"
     whole = lock.read_text()

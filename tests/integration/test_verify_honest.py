@@ -113,22 +113,31 @@ def test_files_linked_by_uv_are_a_warning(wheels: list[Path], tmp_path: Path) ->
     assert verify(lock_for(wheels), venv, strict=True).verdict is Verdict.UNTRUSTED
 
 
-def test_the_seeds_of_venv_are_a_warning_unless_allowed(wheels: list[Path], tmp_path: Path) -> None:
-    env.run(env.BASE, "-m", "venv", tmp_path / "env")
-    venv = env.pip_install(tmp_path / "env", wheels)
-    found = verify(lock_for(wheels), venv)
+@pytest.fixture(scope="module")
+def seeded(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An environment with the pip that `venv` puts there."""
+    place = tmp_path_factory.mktemp("seeded") / "env"
+    env.run(env.BASE, "-m", "venv", place)
+    return env.pip_install(place, wheels)
+
+
+def test_the_seeds_of_venv_are_a_warning_unless_allowed(wheels: list[Path], seeded: Path) -> None:
+    found = verify(lock_for(wheels), seeded)
     assert {finding.name for finding in found.findings} == {"package-seeded"}
     assert "pip" in {finding.package for finding in found.findings}
     assert found.verdict is Verdict.OK
     assert found.package_set.found == found.package_set.expected
-    assert verify(lock_for(wheels, policy=Policy(allow_seed=True)), venv, strict=True).findings == ()
+    assert verify(lock_for(wheels, policy=Policy(allow_seed=True)), seeded, strict=True).findings == ()
 
 
-def test_a_seed_that_is_not_the_interpreters_own_is_an_error(wheels: list[Path], tmp_path: Path) -> None:
-    env.run(env.BASE, "-m", "venv", tmp_path / "env")
-    venv = env.pip_install(tmp_path / "env", wheels)
-    (venv / SITE / "pip" / "__init__.py").write_text("import os\n")
-    found = verify(lock_for(wheels, policy=Policy(allow_seed=True)), venv)
+def test_a_seed_that_is_not_the_interpreters_own_is_an_error(wheels: list[Path], seeded: Path) -> None:
+    module = seeded / SITE / "pip" / "__init__.py"
+    honest = module.read_bytes()
+    module.write_text("import os\n")
+    try:
+        found = verify(lock_for(wheels, policy=Policy(allow_seed=True)), seeded)
+    finally:
+        module.write_bytes(honest)
     assert ("package-extra", "pip", None) in errors(found)
     assert found.verdict is Verdict.UNTRUSTED
 
