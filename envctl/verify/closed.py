@@ -134,9 +134,7 @@ def _check_permissions(world: World, risky: _Entries) -> None:
     writable.sort()
     for path in writable[: _LISTED if len(writable) > _LISTED else None]:
         mode = f"{world.inventory.entries[path].mode:04o}"
-        world.report(
-            "world-writable", "any user may write to it", package=_package(world, path), path=path, found=mode
-        )
+        world.report("world-writable", "any user may write to it", package=_package(world, path), path=path, found=mode)
     if len(writable) > _LISTED:
         world.report(
             "world-writable", f"any user may write to {len(writable) - _LISTED:,} more files and folders", path="."
