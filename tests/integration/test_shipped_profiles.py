@@ -49,14 +49,12 @@ def datascience(tmp_path_factory):
     return one, two
 
 
-@pytest.mark.slow
 def test_two_people_on_two_machines_lock_the_same_bytes(datascience):
     one, two = ({p.name: p.read_bytes() for p in folder.iterdir()} for folder in datascience)
     assert one == two
     assert set(one) == {"pylock.datascience.toml", "Dockerfile.datascience", "Dockerfile.datascience.dockerignore"}
 
 
-@pytest.mark.slow
 def test_the_full_stack_names_its_17_distributions_and_both_platforms(datascience):
     lockfile = read_lockfile(datascience[0] / "pylock.datascience.toml")
     names = {package.name for package in lockfile.packages}
@@ -67,7 +65,6 @@ def test_the_full_stack_names_its_17_distributions_and_both_platforms(datascienc
     assert STACK - arm == {"pystan"}
 
 
-@pytest.mark.slow
 def test_the_full_stack_is_a_valid_pylock_without_a_trace_of_the_machine(datascience):
     path = datascience[0] / "pylock.datascience.toml"
     Pylock.from_dict(tomli.loads(path.read_text("utf-8")))
@@ -77,7 +74,6 @@ def test_the_full_stack_is_a_valid_pylock_without_a_trace_of_the_machine(datasci
     assert not any(folder.as_posix() in text for folder in datascience)
 
 
-@pytest.mark.slow
 def test_the_pins_are_those_of_uv_alone(datascience, tmp_path):
     profile = tomli.loads((ROOT / "profiles" / "datascience.toml").read_text("utf-8"))
     (tmp_path / "asked.in").write_text("\n".join(profile["dependencies"]), "utf-8")
