@@ -2,7 +2,8 @@
 
     python -m benchmarks [--only NAME]… [--runs N] [--write]
 
-Needs a package index; everything is made under .build/bench. `--write` puts the table into docs/reference/speed.md.
+Needs a package index; everything is made under .build/bench. `--write` puts the table into docs/reference/speed.md; with
+`--only`, the other rows of the page stay.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def main() -> None:
         machine = (
             f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
         )
-        (ROOT / "docs" / "reference" / "speed.md").write_text(document(rows, machine), "utf-8")
+        page = ROOT / "docs" / "reference" / "speed.md"
+        before = page.read_text("utf-8") if options.only else ""
+        page.write_text(document(rows, machine, before), "utf-8")
 
 
 if __name__ == "__main__":

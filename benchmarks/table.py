@@ -58,7 +58,21 @@ class Row:
         return "  ".join(self.cells())
 
 
-def document(rows: Sequence[Row], machine: str) -> str:
-    """The whole page."""
-    body = "".join("| " + " | ".join(row.cells()) + " |\n" for row in rows)
-    return HEAD.format(machine=machine) + body + TAIL
+def document(rows: Sequence[Row], machine: str, before: str = "") -> str:
+    """The whole page. Rows of the page `before` stay where they are, but for those that were measured again."""
+    lines = ["| " + " | ".join(row.cells()) + " |" for row in rows]
+    measured = {_what(line) for line in lines}
+    page: list[str] = []
+    for line in before.splitlines():
+        if not line.startswith("| ") or line.startswith("| what |"):
+            continue
+        if _what(line) not in measured:
+            page.append(line)
+            continue
+        page += [new for new in lines if _what(new) == _what(line)]
+        lines = [new for new in lines if _what(new) != _what(line)]
+    return HEAD.format(machine=machine) + "".join(f"{line}\n" for line in page + lines) + TAIL
+
+
+def _what(line: str) -> str:
+    return line.split(" | ")[0]
