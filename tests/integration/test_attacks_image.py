@@ -27,7 +27,9 @@ from support.readers import (
 )
 
 # The others of the interpreter are read in the campaign.
-LATER = {row.group for row in INTERPRETER} - {"home in pyvenv.cfg and bin/python both lead to a wrapper"}
+LATER = {row.group for row in INTERPRETER if IMAGE in row.where} - {
+    "home in pyvenv.cfg and bin/python both lead to a wrapper"
+}
 GROUPS = tuple(group for group in groups_of(IMAGE) if group not in LATER)
 ROWS = [(group, row) for group in GROUPS for row in rows_of(group, IMAGE)]
 MATRIX = [

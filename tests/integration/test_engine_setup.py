@@ -169,7 +169,7 @@ def pytest_with(spare: Spare, **environ: str) -> str:
         "tests/integration/test_engine_bases.py",
     ]
     done = subprocess.run(
-        [*argv, "-k", "by_tag_and_digest or no_shell"],
+        [*argv, "-m", "campaign", "-k", "by_tag_and_digest or no_shell"],
         cwd=TESTS.parent,
         env=env,
         check=False,
