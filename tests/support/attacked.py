@@ -149,14 +149,15 @@ class Victim(NamedTuple):
 def victim(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[Victim]:
     """The project, locked, and built by plain `docker build`. Tests must not change either."""
     folder = tmp_path_factory.mktemp("victim")
-    with IndexServer() as index, pytest.MonkeyPatch.context() as patch:
+    with IndexServer() as index:
         project = Project(folder / "project", index)
         wheels = fill(project.wheels, index)
-        patch.setenv("ENVCTL_INDEX_URL", index.url)
-        patch.setenv("ENVCTL_CACHE_DIR", str(folder / "cache"))
         tools(folder / "tools")
         write(project, slim_base(engine, folder / "tools"))
-        locked(project)
+        with pytest.MonkeyPatch.context() as patch:  # not longer: it would be told to all tests of the session
+            patch.setenv("ENVCTL_INDEX_URL", index.url)
+            patch.setenv("ENVCTL_CACHE_DIR", str(folder / "cache"))
+            locked(project)
         yield Victim(engine, project, build(engine, project, "victim"), {w.name.split("-")[0]: w for w in wheels})
 
 
