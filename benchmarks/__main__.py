@@ -2,8 +2,8 @@
 
     python -m benchmarks [--only NAME]… [--runs N] [--write]
 
-Needs a package index; everything is made under .build/bench. `--write` puts the table into docs/reference/speed.md; with
-`--only`, the other rows of the page stay.
+Needs a package index; everything is made under .build/bench. `--write` puts the table into docs/reference/speed.md;
+with `--only`, the other rows of the page stay.
 """
 
 from __future__ import annotations

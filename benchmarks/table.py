@@ -75,4 +75,4 @@ def document(rows: Sequence[Row], machine: str, before: str = "") -> str:
 
 
 def _what(line: str) -> str:
-    return line.split(" | ")[0]
+    return line.partition(" | ")[0]
