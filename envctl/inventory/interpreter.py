@@ -24,7 +24,8 @@ from envctl.model.inventory import Interpreter
 
 _NAME = re.compile(r"(?:python|pypy|graalpy)(?:3(?:\.\d+t?)?)?")
 _VERSION = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?(?![0-9])")
-_RELEASE = rb"(?<![0-9.])%s\.(\d{1,3})(?:\+|(?:a|b|rc)\d+)?\0"
+_RELEASE = rb"%s\.(\d{1,3})(?:\+|(?:a|b|rc)\d+)?\0"
+_NUMBER = {bytes([character]) for character in b"0123456789."}
 _SHARED_WHEELS = Path("/usr/share/python-wheels")  # where Debian and Fedora keep what ensurepip installs
 _QUESTION = """
 import sys, json, _imp
@@ -119,7 +120,8 @@ def compilers_for(interpreter: Interpreter) -> Iterator[Compiler]:
 
 def release_in(data: bytes | mmap.mmap, minor: str) -> str | None:
     """X.Y.Z as CPython's own text in its executable or library says it (PY_VERSION); `minor` is X.Y."""
-    found = {match[1] for match in re.finditer(_RELEASE % re.escape(minor).encode(), data)}
+    matches = re.finditer(_RELEASE % re.escape(minor).encode(), data)  # begins with what is found fast, so:
+    found = {match[1] for match in matches if data[max(0, match.start() - 1) : match.start()] not in _NUMBER}
     return f"{minor}.{found.pop().decode()}" if len(found) == 1 else None
 
 

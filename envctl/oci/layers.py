@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-import queue
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, BinaryIO, cast
 
 import msgspec
 
 from envctl.errors import ToolFailed
 from envctl.model.inventory import Entry, Kind
+from envctl.oci.streams import Beside
 from envctl.oci.tar import Malformed, Member, TarStream
 
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
@@ -170,30 +170,6 @@ def _zstd_error() -> type[BaseException]:
     return ValueError if library is None else library.ZstdError
 
 
-class _Digest:
-    """sha256 of pieces, computed by a thread of its own while others parse."""
-
-    def __init__(self) -> None:
-        self._sum = hashlib.sha256()
-        self._pieces: queue.Queue[bytes | None] = queue.Queue(8)
-        self._thread = threading.Thread(target=self._work, name="envctl-diff-id", daemon=True)
-        self._thread.start()
-
-    def through(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            self._pieces.put(piece)
-            yield piece
-
-    def finish(self) -> str:
-        self._pieces.put(None)
-        self._thread.join()
-        return self._sum.hexdigest()
-
-    def _work(self) -> None:
-        while (piece := self._pieces.get()) is not None:
-            self._sum.update(piece)
-
-
 def read_layer(
     stream: BinaryIO,
     *,
@@ -213,7 +189,7 @@ def read_layer(
     Raises:
         Malformed: it is damaged, or written in a way that readers understand differently.
     """
-    digest = _Digest() if diff_id else None
+    digest = Beside() if diff_id else None
     reading = _Reading(keep, pack, packs)
     try:
         pieces = decompressed(stream)
@@ -297,12 +273,13 @@ class _Reading:
             if packs and self._pack is not None:
                 self.packed[path] = self._pack.add(data)
         else:
-            hashing, start = hashlib.sha256(), b""
-            for piece in tar.pieces(member):
-                hashing.update(piece)
-                if len(start) < _START:
-                    start += bytes(piece[: _START - len(start)])
-            digest = hashing.hexdigest()
+            hashing, start = Beside(), b""
+            try:
+                for piece in hashing.through(tar.pieces(member)):
+                    if len(start) < _START:
+                        start += bytes(piece[: _START - len(start)])
+            finally:
+                digest = hashing.finish()
         return Entry(Kind.FILE, member.mode, size, digest, start=start)
 
     def _hardlink(self, path: str, member: Member) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, BinaryIO, cast
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from envctl.errors import EnvctlError
 from envctl.oci.media import Descriptor
@@ -17,6 +19,35 @@ Failure = Callable[[str, str, str], EnvctlError]
 """Makes the error of whoever reads, from: what is wrong, what was found, what was expected."""
 
 
+Bytes = TypeVar("Bytes", bytes, memoryview)
+
+
+class Beside:
+    """A digest of pieces, computed by a thread of its own while others unpack and parse. `finish` must be called."""
+
+    def __init__(self, algorithm: str = "sha256") -> None:
+        self._sum = hashlib.new(algorithm)
+        self._pieces: queue.Queue[bytes | memoryview | None] = queue.Queue(8)
+        self._thread = threading.Thread(target=self._work, name="envctl-digest", daemon=True)
+        self._thread.start()
+
+    def through(self, pieces: Iterable[Bytes]) -> Iterator[Bytes]:
+        """The pieces, which must not change any more."""
+        for piece in pieces:
+            self._pieces.put(piece)
+            yield piece
+
+    def finish(self) -> str:
+        """The digest, as hex digits."""
+        self._pieces.put(None)
+        self._thread.join()
+        return self._sum.hexdigest()
+
+    def _work(self) -> None:
+        while (piece := self._pieces.get()) is not None:
+            self._sum.update(piece)
+
+
 def checked_chunks(
     chunks: Iterator[bytes], descriptor: Descriptor, failure: Failure, *, digest: bool = True
 ) -> Iterator[bytes]:
@@ -26,21 +57,21 @@ def checked_chunks(
         digest: False checks the size alone.
     """
     algorithm, _, expected = descriptor.digest.partition(":")
-    hasher = hashlib.new(algorithm) if digest else None
-    size = 0
-    for chunk in chunks:
-        size += len(chunk)
-        if size > descriptor.size:
-            raise failure("is larger than its manifest says", "more", f"{descriptor.size:,} bytes")
-        if hasher is not None:
-            hasher.update(chunk)
-        yield chunk
+    beside = Beside(algorithm) if digest else None
+    size, found = 0, expected
+    try:
+        for chunk in chunks if beside is None else beside.through(chunks):
+            size += len(chunk)
+            if size > descriptor.size:
+                raise failure("is larger than its manifest says", "more", f"{descriptor.size:,} bytes")
+            yield chunk
+    finally:
+        if beside is not None:
+            found = beside.finish()
     if size != descriptor.size:
         raise failure("is smaller than its manifest says", f"{size:,} bytes", f"{descriptor.size:,} bytes")
-    if hasher is not None and hasher.hexdigest() != expected:
-        raise failure(
-            "has another digest than its manifest says", f"{algorithm}:{hasher.hexdigest()}", descriptor.digest
-        )
+    if found != expected:
+        raise failure("has another digest than its manifest says", f"{algorithm}:{found}", descriptor.digest)
 
 
 class _Stream(io.RawIOBase):
