@@ -6,17 +6,22 @@ The SDK's own loop hands on a piece for each chunk that the engine writes (32 Ki
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 from collections.abc import Iterator
+
+from envctl.oci.streams import ahead
 
 _PIECE = 2**20
 _LONGEST_ERROR = 2**16
 
 
 class _Local(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
+    """HTTP over a Unix socket: 1.0, whose answers are not cut into chunks (of 32 KiB, for which both sides pay)."""
+
+    _http_vsn, _http_vsn_str = 10, "HTTP/1.0"
 
     def __init__(self, path: str, seconds: float) -> None:
         super().__init__("localhost", timeout=seconds)
@@ -43,19 +48,28 @@ def download(path: str, target: str, *, seconds: float) -> Iterator[bytes]:
         OSError: it refuses, or the answer ends before its end.
     """
     connection = _Local(path, seconds)
+    sock: socket.socket | None = None
     try:
         connection.request("GET", target)
+        sock = connection.sock
         answer = connection.getresponse()
         if answer.status != http.client.OK:
             raise OSError(_said(answer.read(_LONGEST_ERROR)) or f"HTTP {answer.status}")
-        while piece := answer.read(_PIECE):
-            yield piece
-        if answer.length:
-            raise OSError(f"the engine's answer is cut off ({answer.length:,} bytes are missing)")
+        yield from ahead(_body(answer))
     except http.client.HTTPException as error:
         raise OSError(f"the engine's answer is cut off ({type(error).__name__})") from error
     finally:
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)  # for the thread that reads it
         connection.close()
+
+
+def _body(answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    while piece := answer.read(_PIECE):
+        yield piece
+    if answer.length:
+        raise OSError(f"the engine's answer is cut off ({answer.length:,} bytes are missing)")
 
 
 def _said(data: bytes) -> str:

@@ -48,6 +48,36 @@ class Beside:
             self._sum.update(piece)
 
 
+def ahead(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, which a thread of its own reads before they are taken: whoever sends them does not wait meanwhile.
+
+    Whoever stops taking them ends what the thread waits for.
+    """
+    came: queue.Queue[bytes | BaseException | None] = queue.Queue(8)
+    stopped = threading.Event()
+
+    def read() -> None:
+        try:
+            for piece in pieces:
+                came.put(piece)
+                if stopped.is_set():
+                    return
+            came.put(None)
+        except BaseException as error:  # noqa: BLE001  # raised by whoever takes the pieces
+            came.put(error)
+
+    threading.Thread(target=read, name="envctl-ahead", daemon=True).start()
+    try:
+        while isinstance(found := came.get(), bytes):
+            yield found
+        if found is not None:
+            raise found
+    finally:
+        stopped.set()
+        while not came.empty():  # it may wait for room
+            came.get_nowait()
+
+
 def checked_chunks(
     chunks: Iterator[bytes], descriptor: Descriptor, failure: Failure, *, digest: bool = True
 ) -> Iterator[bytes]:
