@@ -10,6 +10,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -126,12 +127,19 @@ class Engine:
                 else "start the engine; `envctl doctor` says more",
             ) from error
         self._api = self._docker.api
+        self._later = ThreadPoolExecutor(1, "envctl-engine")
+        self._removing: list[Future[None]] = []
 
     def __enter__(self) -> Engine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._docker.close()
+        try:
+            self._later.shutdown()
+            for removing in self._removing:
+                removing.result()
+        finally:
+            self._docker.close()
 
     def info(self) -> EngineInfo:
         """What the engine is."""
@@ -245,7 +253,10 @@ class Engine:
 
     @contextlib.contextmanager
     def unstarted(self, image: str) -> Iterator[str]:
-        """The id of a container of an image that is never started: its files can be exported. It is gone afterwards."""
+        """The id of a container of an image that is never started: its files can be exported.
+
+        It is being removed afterwards, which takes an engine half a second, and gone when the connection is closed.
+        """
         made = self._ask(
             "make a container",
             lambda: self._api.create_container(image, ["-"], entrypoint=["-"], network_disabled=True),
@@ -253,7 +264,7 @@ class Engine:
         try:
             yield made["Id"]
         finally:
-            self.remove(made["Id"])
+            self._removing.append(self._later.submit(self.remove, made["Id"]))
 
     def processes(self, container: str) -> tuple[int, ...]:
         """Process ids, on the engine's machine, of all that runs in a container."""

@@ -17,7 +17,7 @@ import msgspec
 
 from envctl.errors import ToolFailed
 from envctl.model.inventory import Entry, Kind
-from envctl.oci.streams import Beside
+from envctl.oci.streams import Beside, ahead
 from envctl.oci.tar import Malformed, Member, TarStream
 
 WHITEOUT, OPAQUE = ".wh.", ".wh..wh..opq"
@@ -92,9 +92,9 @@ def decompressed(stream: BinaryIO) -> Iterator[bytes]:
     while len(start) < 4 and (more := stream.read(_PIECE)):
         start += more
     if start.startswith(_GZIP):
-        return _inflated(stream, start, _gzip)
+        return ahead(_inflated(stream, start, _gzip))
     if start.startswith(_ZSTD):
-        return _inflated(stream, start, _zstd)
+        return ahead(_inflated(stream, start, _zstd))
     return _plain(stream, start)
 
 

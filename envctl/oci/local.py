@@ -48,21 +48,22 @@ def download(path: str, target: str, *, seconds: float) -> Iterator[bytes]:
         OSError: it refuses, or the answer ends before its end.
     """
     connection = _Local(path, seconds)
-    sock: socket.socket | None = None
     try:
         connection.request("GET", target)
         sock = connection.sock
         answer = connection.getresponse()
         if answer.status != http.client.OK:
             raise OSError(_said(answer.read(_LONGEST_ERROR)) or f"HTTP {answer.status}")
-        yield from ahead(_body(answer))
+        yield from ahead(_body(answer), stop=lambda: _shut(sock))
     except http.client.HTTPException as error:
         raise OSError(f"the engine's answer is cut off ({type(error).__name__})") from error
     finally:
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)  # for the thread that reads it
         connection.close()
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the other side did
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _body(answer: http.client.HTTPResponse) -> Iterator[bytes]:

@@ -48,10 +48,11 @@ class Beside:
             self._sum.update(piece)
 
 
-def ahead(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces, which a thread of its own reads before they are taken: whoever sends them does not wait meanwhile.
+def ahead(pieces: Iterator[bytes], stop: Callable[[], object] = lambda: None) -> Iterator[bytes]:
+    """The pieces, which a thread of its own reads before they are taken: whoever makes them does not wait meanwhile.
 
-    Whoever stops taking them ends what the thread waits for.
+    Args:
+        stop: ends what the thread may wait for, when no more pieces are taken. The thread is gone afterwards.
     """
     came: queue.Queue[bytes | BaseException | None] = queue.Queue(8)
     stopped = threading.Event()
@@ -66,7 +67,8 @@ def ahead(pieces: Iterator[bytes]) -> Iterator[bytes]:
         except BaseException as error:  # noqa: BLE001  # raised by whoever takes the pieces
             came.put(error)
 
-    threading.Thread(target=read, name="envctl-ahead", daemon=True).start()
+    thread = threading.Thread(target=read, name="envctl-ahead", daemon=True)
+    thread.start()
     try:
         while isinstance(found := came.get(), bytes):
             yield found
@@ -76,6 +78,8 @@ def ahead(pieces: Iterator[bytes]) -> Iterator[bytes]:
         stopped.set()
         while not came.empty():  # it may wait for room
             came.get_nowait()
+        stop()
+        thread.join()
 
 
 def checked_chunks(
