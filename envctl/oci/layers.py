@@ -10,7 +10,7 @@ import os
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import IO, Any, BinaryIO, cast
 
 import msgspec
@@ -81,7 +81,7 @@ class Pack:
         self._file.close()
 
 
-def decompressed(stream: BinaryIO) -> Iterator[bytes]:
+def decompressed(stream: BinaryIO) -> Generator[bytes]:
     """The bytes of a compressed or plain stream, by what it begins with: gzip, zstd, or neither.
 
     Raises:
@@ -98,7 +98,7 @@ def decompressed(stream: BinaryIO) -> Iterator[bytes]:
     return _plain(stream, start)
 
 
-def _plain(stream: BinaryIO, piece: bytes) -> Iterator[bytes]:
+def _plain(stream: BinaryIO, piece: bytes) -> Generator[bytes]:
     while piece:
         yield piece
         piece = stream.read(_PIECE)
@@ -191,10 +191,9 @@ def read_layer(
     """
     digest = Beside() if diff_id else None
     reading = _Reading(keep, pack, packs)
+    unpacked = decompressed(stream)
     try:
-        pieces = decompressed(stream)
-        if digest is not None:
-            pieces = digest.through(pieces)
+        pieces = unpacked if digest is None else digest.through(unpacked)
         tar = TarStream(pieces)
         for member in tar:
             reading.take(tar, member)
@@ -203,6 +202,7 @@ def read_layer(
         if whole and not tar.ended:
             raise Malformed("the tar file is cut off", found="no mark of its end")
     finally:
+        unpacked.close()  # now, not when it is collected: its thread reads the stream, which is closed next
         computed = None if digest is None else f"sha256:{digest.finish()}"
     return Layer(
         diff_id=computed,

@@ -10,7 +10,7 @@ import contextlib
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 from envctl.oci.streams import ahead
 
@@ -37,7 +37,7 @@ class _Local(http.client.HTTPConnection):
             raise
 
 
-def download(path: str, target: str, *, seconds: float) -> Iterator[bytes]:
+def download(path: str, target: str, *, seconds: float) -> Generator[bytes]:
     """The body of an answer, in pieces of a mebibyte, to its end.
 
     Args:
@@ -45,7 +45,8 @@ def download(path: str, target: str, *, seconds: float) -> Iterator[bytes]:
         seconds: how long the engine may send nothing.
 
     Raises:
-        OSError: it refuses, or the answer ends before its end.
+        OSError: it refuses, or the answer ends before the length that it told. For a tar file, engines tell none:
+            whether it is whole, its own mark or digests say.
     """
     connection = _Local(path, seconds)
     try:

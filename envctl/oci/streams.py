@@ -6,7 +6,7 @@ import hashlib
 import io
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from envctl.errors import EnvctlError
@@ -48,7 +48,7 @@ class Beside:
             self._sum.update(piece)
 
 
-def ahead(pieces: Iterator[bytes], stop: Callable[[], object] = lambda: None) -> Iterator[bytes]:
+def ahead(pieces: Iterator[bytes], stop: Callable[[], object] = lambda: None) -> Generator[bytes]:
     """The pieces, which a thread of its own reads before they are taken: whoever makes them does not wait meanwhile.
 
     Args:

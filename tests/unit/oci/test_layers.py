@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import tarfile
+import time
 import zlib
 
 import pytest
@@ -16,6 +17,7 @@ from support.random_layers import layers, naive, plain
 
 from envctl.errors import InvalidFile
 from envctl.oci.layers import Layer, Pack, decompressed, read_layer
+from envctl.oci.streams import stream_of
 from envctl.oci.tar import TarStream
 from envctl.oci.tree import merge
 
@@ -185,3 +187,18 @@ def test_links_are_followed_inside_of_the_tree(path, place):
         member("out", type=tarfile.SYMTYPE, linkname="../../../usr"),
     )
     assert merge([read_layer(io.BytesIO(data), keep=keep_nothing)]).resolve(path) == place
+
+
+def test_a_layer_that_is_refused_is_not_read_any_further():
+    """Its thread has ended when the stream is closed: a generator that somebody waits in cannot be closed."""
+    asked, packed = [], gzip.compress(b"no tar".ljust(512) + bytes(2**20), 0)
+
+    def slowly():
+        for start in range(0, len(packed), 2**16):
+            asked.append(start)
+            time.sleep(0.1)
+            yield packed[start : start + 2**16]
+
+    with pytest.raises(InvalidFile, match="is no tar file"), stream_of(slowly()) as stream:
+        read_layer(stream, keep=keep_nothing)
+    assert len(asked) <= 3

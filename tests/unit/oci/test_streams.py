@@ -44,7 +44,7 @@ def test_an_error_comes_after_what_was_read_before_it() -> None:
 def test_whoever_stops_early_leaves_no_thread() -> None:
     pieces = ahead(repeat(b"endless"))
     assert next(pieces) == b"endless"
-    pieces.close()  # type: ignore[attr-defined]
+    pieces.close()
     assert none_is_left()
 
 
@@ -64,5 +64,5 @@ def test_a_download_that_is_given_up_leaves_no_thread(tmp_path, monkeypatch):
             thread.join(10)
             assert asking == [bytes(2**20)]
             assert len(reading()) == 1  # it waits for more, which does not come
-            pieces.close()  # type: ignore[attr-defined]
+            pieces.close()
             assert none_is_left()
