@@ -56,7 +56,7 @@ def command(
     click.echo(f"fetched: {folder} has all of {result.target}")
     parts = [count(result.wheels, "wheel"), size(result.bytes), *result.platforms]
     if result.installer:
-        parts.append("with " + " and ".join(name.partition("-")[0] for name in result.installer[:1]))
+        parts.append(f"with {result.installer[0].partition('-')[0]}")
     if result.downloaded:
         parts.append(f"{size(result.downloaded)} downloaded")
     click.echo(f"  {', '.join(parts)}, {result.seconds:.1f} s")

@@ -164,10 +164,9 @@ def _check(
     *, image: str | None, registry: bool, container: str | None, archive: str | None, accept_self: bool, reader: str
 ) -> None:
     """UsageError for options that exclude each other."""
-    given = [name for name, value in (("--image", image), ("--container", container), ("--archive", archive)) if value]
-    empty = [
-        name for name, value in (("--image", image), ("--container", container), ("--archive", archive)) if value == ""
-    ]
+    places = {"--image": image, "--container": container, "--archive": archive}
+    given = [name for name, value in places.items() if value]
+    empty = [name for name, value in places.items() if value == ""]
     if empty:
         raise UsageError(f"{empty[0]} is empty")
     if len(given) > 1:

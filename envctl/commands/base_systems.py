@@ -7,13 +7,14 @@ import hashlib
 
 import msgspec
 
-from envctl.errors import InvalidFile, ToolFailed
+from envctl.errors import InvalidFile
 from envctl.oci.contents import Wanted, read_image
 from envctl.oci.reference import Reference
 from envctl.oci.registry import Registry
 from envctl.oci.tree import merge
 from envctl.os_packages.base import BaseSystem, base_system, wanted
-from envctl.system.files import cache_dir, read_bytes, write_atomically
+from envctl.system.digests import keep, kept
+from envctl.system.files import cache_dir
 
 
 def read_base_system(registry: Registry, reference: str, platform: str) -> BaseSystem:
@@ -25,9 +26,8 @@ def read_base_system(registry: Registry, reference: str, platform: str) -> BaseS
     """
     digest = reference.partition("@")[2]
     place = cache_dir("systems", "v1") / hashlib.sha256(f"{digest} {platform}".encode()).hexdigest()
-    with contextlib.suppress(FileNotFoundError, InvalidFile, msgspec.MsgspecError):
-        proof, _, data = read_bytes(place).partition(b"\n")
-        if hashlib.sha256(data).hexdigest().encode() == proof:
+    if (data := kept(place)) is not None:
+        with contextlib.suppress(msgspec.MsgspecError):
             return msgspec.json.decode(data, type=BaseSystem)
     image = registry.image(Reference.parse(reference), platform)
     contents = read_image(image, Wanted(keep=wanted))
@@ -37,7 +37,5 @@ def read_base_system(registry: Registry, reference: str, platform: str) -> BaseS
         raise InvalidFile(
             "the base image's package database is malformed", file=reference, key="image.base", found=str(error)
         ) from error
-    data = msgspec.json.encode(found)
-    with contextlib.suppress(ToolFailed):
-        write_atomically({place: hashlib.sha256(data).hexdigest().encode() + b"\n" + data}, durable=False)
+    keep(place, msgspec.json.encode(found))
     return found

@@ -32,7 +32,6 @@ from envctl.system.credentials import Credentials
 from envctl.system.machine import host
 
 SCHEMA = "envctl.build/1"
-BUILDERS = ("auto", "docker", "oci")
 
 
 class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,7 +90,6 @@ def build(
     builder: Callable[[], Builder],
     verify: Verify | None = None,
     environ: Mapping[str, str] | None = None,
-    step: Callable[[str], None] = lambda _: None,
 ) -> tuple[BuildResult, Report | None]:
     """Build an image from a fresh lockfile and the Dockerfile that it renders to, verify it, push it.
 
@@ -99,7 +97,6 @@ def build(
         name: the target as users type it.
         builder: makes what builds, when it is needed.
         verify: None: nothing is verified, and what is pushed is pushed as it is.
-        step: told what is being done.
 
     Returns:
         The result; and the verification's report, None where there was none.
@@ -117,7 +114,6 @@ def build(
     lockfile = reviewed.lockfile
     platform = _platform(lockfile, options.platform)
     request = _request(project, reviewed, platform, options, environ)
-    step("building")
     tool = builder()
     built = tool.build(request)
     image = BuiltImage(id=None, digest=built.manifest, size=None, tags=request.tags)
@@ -126,11 +122,9 @@ def build(
     report = None
     place = _place(project, request)
     if verify is not None and place is not None:
-        step("verifying")
         report = verify(place)
     pushed: tuple[str, ...] = ()
     if options.push and (report is None or report.verdict is Verdict.OK):
-        step("pushing")
         pushed = tuple(_pushed(tag, tool.push(tag)) for tag in request.tags)
     result = BuildResult(
         target=lockfile.target,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +14,7 @@ from envctl.model.inventory import Kind
 from envctl.model.lockfile import Lockfile, Standalone
 from envctl.model.platform import Platform
 from envctl.oci.layers import read_layer
+from envctl.system.digests import sha256_of
 from envctl.system.files import cache_dir
 
 _TOP = "python/"
@@ -37,7 +37,7 @@ def kept_archive(build: Standalone) -> Path | None:
     """The archive in the cache; None where it is not there as it was locked."""
     kept = cache_dir("builds") / build.sha256
     with contextlib.suppress(OSError), kept.open("rb") as file:
-        if _digest(file) == build.sha256:
+        if sha256_of(file) == build.sha256:
             return kept
     return None
 
@@ -87,7 +87,7 @@ def files_of(build: Standalone, *, folders: Iterable[Path], offline: bool) -> di
 
 def _listed(file: BinaryIO, build: Standalone) -> dict[str, str]:
     file.seek(0)
-    found = _digest(file)
+    found = sha256_of(file)
     if found != build.sha256:
         raise IndexFailed(
             "is not the locked build of Python", file=build.url, found=f"sha256:{found}", expected=build.sha256
@@ -99,10 +99,3 @@ def _listed(file: BinaryIO, build: Standalone) -> dict[str, str]:
         for path, entry in layer.entries.items()
         if path.startswith(_TOP) and entry.kind in (Kind.FILE, Kind.LINK)
     }
-
-
-def _digest(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while piece := file.read(2**20):
-        digest.update(piece)
-    return digest.hexdigest()

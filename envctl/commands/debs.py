@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +10,12 @@ from pathlib import Path
 
 import msgspec
 
-from envctl.errors import EnvctlError, IndexFailed, InvalidFile, ToolFailed
+from envctl.errors import EnvctlError, IndexFailed
 from envctl.install.wheelhouse import DEBS
 from envctl.model.lockfile import OsPackage
 from envctl.os_packages.deb import files_of
-from envctl.system.files import cache_dir, read_bytes, write_atomically
+from envctl.system.digests import keep, kept, sha256_of
+from envctl.system.files import cache_dir
 from envctl.system.http import Client
 
 _PATIENCE = 10.0
@@ -46,17 +46,10 @@ def _place(package: OsPackage) -> Path:
 
 
 def _kept(package: OsPackage) -> dict[str, str] | None:
-    with contextlib.suppress(FileNotFoundError, InvalidFile, msgspec.MsgspecError):
-        proof, _, data = read_bytes(_place(package)).partition(b"\n")
-        if hashlib.sha256(data).hexdigest().encode() == proof:
+    if (data := kept(_place(package))) is not None:
+        with contextlib.suppress(msgspec.MsgspecError):
             return msgspec.json.decode(data, type=dict[str, str])
     return None
-
-
-def _keep(package: OsPackage, files: dict[str, str]) -> None:
-    data = msgspec.json.encode(files)
-    with contextlib.suppress(ToolFailed):
-        write_atomically({_place(package): hashlib.sha256(data).hexdigest().encode() + b"\n" + data}, durable=False)
 
 
 def _in_folders(package: OsPackage, folders: Sequence[Path]) -> dict[str, str] | None:
@@ -78,12 +71,9 @@ def _fetched(client: Client, package: OsPackage) -> dict[str, str] | None:
 
 def _read(place: Path, package: OsPackage) -> dict[str, str]:
     with place.open("rb") as file:
-        digest = hashlib.sha256()
-        while piece := file.read(2**20):
-            digest.update(piece)
-        found = digest.hexdigest()
+        found = sha256_of(file)
         if found != package.sha256:
             raise IndexFailed("is not the locked OS package", file=place, found=found, expected=package.sha256)
         files = files_of(file, package.file)
-    _keep(package, files)
+    keep(_place(package), msgspec.json.encode(files))
     return files

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from envctl.commands.locate import find_lockfile
+from envctl.commands.locate import locate
 from envctl.errors import InvalidFile, UsageError
 from envctl.lockfile.read import read_lockfile
 from envctl.model.manifest import sha256
@@ -33,12 +33,12 @@ def render(project: Path, name: str) -> Rendered:
         UsageError: no target is meant by the name, or several.
         InvalidFile: it is not locked, its lockfile is invalid or has no image.
     """
-    path, lockfile = find_lockfile(project, name)
-    data = files.read_bytes(path)
+    found = locate(project, name)
+    lockfile = found.lockfile
     target = Target(lockfile.envctl.profile, lockfile.envctl.variant)
     return Rendered(
         target=str(target),
-        dockerfile=dockerfile.render(lockfile, lock_digest=sha256(data)),
+        dockerfile=dockerfile.render(lockfile, lock_digest=sha256(found.data)),
         dockerignore=dockerignore.render(lockfile),
         dockerfile_place=str(target.dockerfile),
         dockerignore_place=str(target.dockerignore),

@@ -18,7 +18,7 @@ import msgspec
 
 from envctl.commands.builds import archive_name, kept_archive
 from envctl.errors import EnvctlError, IndexFailed, InvalidFile, ToolFailed, UsageError
-from envctl.install.wheelhouse import DEBS, IMAGES, PYTHON, Held, sha256_file
+from envctl.install.wheelhouse import DEBS, IMAGES, PYTHON, Held
 from envctl.model.lockfile import Lockfile, OsPackage, Standalone
 from envctl.model.platform import Platform
 from envctl.oci import shelf
@@ -26,6 +26,7 @@ from envctl.oci.media import ImageIndex
 from envctl.oci.reference import Reference
 from envctl.oci.registry import Registry
 from envctl.oci.shelf import Shelved
+from envctl.system.digests import sha256_file
 
 Progress = Callable[[str, int, int], None]
 """What is being done, how much of how much."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,6 +22,7 @@ from envctl.model.profile import Inputs
 from envctl.model.target import Target
 from envctl.profile.moment import EXPECTED
 from envctl.system import files
+from envctl.system.digests import sha256_file
 
 _LONGEST_VERSION = 100
 
@@ -247,8 +247,4 @@ def locked_files(project: Path, inputs: Inputs) -> dict[str, str]:
 def _file_digest(path: Path, source: str) -> str:
     if path.is_symlink() or not path.is_file():
         raise InvalidFile("is no regular file, so it cannot be locked", file=path, key="image.files", found=source)
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return sha256_file(path)

@@ -10,6 +10,7 @@ import msgspec
 from envctl.errors import InvalidFile, UsageError
 from envctl.lockfile.read import checked_lockfile, parse_lockfile
 from envctl.model.lockfile import Lockfile
+from envctl.model.platform import Platform
 from envctl.model.target import LOCKED, PROFILES, Target
 from envctl.system import files
 
@@ -64,6 +65,16 @@ def find_lockfile(project: Path, text: str) -> tuple[Path, Lockfile]:
     """Place and content of the lockfile that `locate` finds, with its errors."""
     found = locate(project, text)
     return found.path, found.lockfile
+
+
+def require_platform(lockfile: Lockfile, platform: Platform) -> None:
+    """UsageError where the lockfile was not made for it."""
+    if str(platform) not in lockfile.envctl.platforms:
+        raise UsageError(
+            f"{lockfile.target} is not locked for {platform}",
+            expected=f"one of {', '.join(lockfile.envctl.platforms)}",
+            hint=f'add "{platform}" to platforms in profiles/{lockfile.envctl.profile}.toml, then `envctl lock`',
+        )
 
 
 def find_target(project: Path, text: str) -> Target:

@@ -7,7 +7,6 @@ passes signals on, on every way to an engine. What the SDK does better, it does:
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import secrets
 import shutil
@@ -19,16 +18,16 @@ from typing import NoReturn
 
 import msgspec
 
-from envctl.commands.locate import find_lockfile
+from envctl.commands.locate import locate
 from envctl.errors import ToolFailed, UsageError
 from envctl.image.container import Access, Place, arguments, hidden, workdir
 from envctl.model import cuda
 from envctl.model.finding import Report, Verdict
 from envctl.model.lockfile import Lockfile
+from envctl.model.manifest import sha256
 from envctl.model.platform import Platform
 from envctl.oci.engine import Engine, EngineImage, EngineInfo
 from envctl.system import docker, foreground, gpu
-from envctl.system.files import read_bytes
 
 LABEL = "envctl.lockfile.digest"
 _FAILED = 125  # docker's status for a container that was never started
@@ -61,9 +60,9 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def find(project: Path, target: str) -> Locked:
-    """The lockfile of a target; UsageError or InvalidFile as `find_lockfile`."""
-    path, lockfile = find_lockfile(project, target)
-    return Locked(lockfile=lockfile, digest="sha256:" + hashlib.sha256(read_bytes(path)).hexdigest())
+    """The lockfile of a target; UsageError or InvalidFile as `locate`."""
+    found = locate(project, target)
+    return Locked(lockfile=found.lockfile, digest=sha256(found.data))
 
 
 def command_of(lockfile: Lockfile, name: str | None, words: Sequence[str]) -> tuple[str, ...]:

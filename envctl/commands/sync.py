@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from envctl.commands.locate import find_target, is_path, locate, located, locked_targets
+from envctl.commands.locate import find_target, is_path, locate, located, locked_targets, require_platform
 from envctl.commands.trust import ANY, Trust, insist
 from envctl.errors import InvalidFile, ToolFailed, UsageError
 from envctl.install import contents, own
@@ -181,12 +181,7 @@ def sync(project: Path, lockfile: Lockfile, options: SyncOptions, ports: Ports) 
 
 def select(lockfile: Lockfile, platform: Platform) -> tuple[Pair, ...]:
     """The packages of a platform with their wheels; UsageError when the lockfile was not made for it."""
-    if str(platform) not in lockfile.envctl.platforms:
-        raise UsageError(
-            f"{lockfile.target} is not locked for {platform}",
-            expected=f"one of {', '.join(lockfile.envctl.platforms)}",
-            hint=f'add "{platform}" to platforms in profiles/{lockfile.envctl.profile}.toml, then `envctl lock`',
-        )
+    require_platform(lockfile, platform)
     return lockfile.select(platform)
 
 

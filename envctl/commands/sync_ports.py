@@ -16,7 +16,7 @@ from envctl.index.contents import WheelRef
 from envctl.index.download import Downloader, Wanted
 from envctl.index.mirrors import configured, credentials
 from envctl.index.pages import project_page
-from envctl.install.wheelhouse import WHEELS, Held, sha256_file
+from envctl.install.wheelhouse import WHEELS, Held
 from envctl.inventory.venv import Venv
 from envctl.model.finding import Verification
 from envctl.model.lockfile import Installer, Lockfile, OsPackage, Package, Standalone, Wheel
@@ -27,6 +27,7 @@ from envctl.oci.shelf import Shelved
 from envctl.resolve.uv import UvResolver
 from envctl.system.answers import Downloaded
 from envctl.system.credentials import redact
+from envctl.system.digests import sha256_file
 from envctl.system.http import Client
 from envctl.verify.compare import compare
 

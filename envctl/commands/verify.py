@@ -166,13 +166,10 @@ def exit_code(report: Report) -> int:
 
 def _platform(lockfile: Lockfile) -> Platform:
     """This machine's; UsageError where the lockfile is not for it."""
+    from envctl.commands.locate import require_platform
+
     platform = host()
-    if str(platform) not in lockfile.envctl.platforms:
-        raise UsageError(
-            f"{lockfile.target} is not locked for {platform}",
-            expected=f"one of {', '.join(lockfile.envctl.platforms)}",
-            hint=f'add "{platform}" to platforms in profiles/{lockfile.envctl.profile}.toml, then `envctl lock`',
-        )
+    require_platform(lockfile, platform)
     return platform
 
 

@@ -22,6 +22,7 @@ from envctl.index.pages import project_page
 from envctl.index.wheel import ReadWheel, read_file
 from envctl.model.simple_api import SimpleFile
 from envctl.system.credentials import origin, redact
+from envctl.system.digests import sha256_file
 from envctl.system.files import cache_dir
 from envctl.system.http import Client
 
@@ -259,16 +260,10 @@ def _copy(source: Path, goal: Path) -> str | None:
 
 
 def _sha256_of(path: Path) -> str | None:
-    digest = hashlib.sha256()
     try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as opened:
-            while chunk := opened.read(_CHUNK):
-                digest.update(chunk)
+        return sha256_file(path) if path.is_file() else None
     except OSError:
         return None
-    return digest.hexdigest()
 
 
 def _origin(url: str) -> tuple[str, str, int | None] | None:

@@ -7,7 +7,6 @@ somebody else's and stays. It is written last, so that it never names what is no
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import msgspec
 
 from envctl.errors import InvalidFile, ToolFailed, UsageError
 from envctl.oci.shelf import remove, sweep
+from envctl.system.digests import sha256_file
 from envctl.system.files import exclusive, read_bytes, write_atomically
 
 SCHEMA = "envctl.fetch/1"
@@ -207,12 +207,3 @@ def _discard(folder: Path, name: str, held: Held) -> None:
     path = folder / name
     if name == Path(name).name and path.is_file() and sha256_file(path) == held.sha256:
         path.unlink()
-
-
-def sha256_file(path: Path) -> str:
-    """64 hex digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -18,22 +18,21 @@ if TYPE_CHECKING:
 # growth of resident memory, and without dying when a file is cut while it is read.
 _CHUNK = 1 << 17
 _START = 4
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0)
-_NOFOLLOW = _FLAGS | getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class Changed(Exception):
     """The file is no regular file, or was written to while it was read."""
 
 
-def measure(path: bytes, *, follow: bool = False) -> tuple[str, int, int, bytes]:
+def measure(path: bytes) -> tuple[str, int, int, bytes]:
     """Sha256 (64 hex digits) of a regular file's content, its permission bits, its size, its first four bytes.
 
     Raises:
         Changed: it is no regular file (any more), or changed meanwhile.
         OSError: it cannot be read.
     """
-    descriptor = os.open(path, _FLAGS if follow else _NOFOLLOW)
+    descriptor = os.open(path, _FLAGS)
     try:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):

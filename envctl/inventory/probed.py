@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from envctl.errors import ToolFailed
-from envctl.inventory import kept, probe
+from envctl.inventory import kept, mountinfo, probe
 from envctl.inventory.workers import FLAGS
 from envctl.model.inventory import Entry, Kind, Problem
 from envctl.oci.tree import Tree
@@ -85,7 +86,7 @@ def parse(answer: bytes) -> Seen:
             version=str(about["version"]),
             implementation=str(about["implementation"]),
             variables={str(name): str(value) for name, value in about["variables"].items()},
-            mounts=tuple(map(str, about["mounts"])),
+            mounts=tuple(mountinfo.unescaped(os.fsencode(str(place))) for place in about["mounts"]),
             problems=tuple(problems),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:

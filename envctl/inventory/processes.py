@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Mapping
 
 from envctl.errors import ToolFailed
+from envctl.inventory import mountinfo
 from envctl.oci.engine import Engine, EngineContainer
 
 # What engines themselves mount into every container.
@@ -46,9 +46,7 @@ def mounts_of(container: EngineContainer) -> tuple[str, ...]:
     found = dict.fromkeys(mount.destination for mount in container.mounts)
     if container.running and container.pid and _is_in(container.pid, container):
         with contextlib.suppress(OSError), open(f"/proc/{container.pid}/mountinfo", "rb") as file:
-            for line in file.read().splitlines():
-                fields = line.split(b" ")
-                place = os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), fields[4]))
+            for place in mountinfo.places(file.read()):
                 if not USUAL.fullmatch(place):
                     found[place] = None
     return tuple(sorted(found))

@@ -12,7 +12,7 @@ import msgspec
 from envctl.inventory.bytecode import judge, source_of
 from envctl.inventory.interpreter import compilers_for, read_config, release_in
 from envctl.inventory.venv import VARIABLES
-from envctl.model.image import Environment, Root, Settings
+from envctl.model.image import DEFAULT_PATH, Environment, Root, Settings
 from envctl.model.inventory import Bytecode, Entry, Interpreter, Inventory, Kind
 from envctl.oci.tree import Tree
 
@@ -20,7 +20,6 @@ _CONFIG = "pyvenv.cfg"
 _NAMES = ("python", "python3")
 _PYTHON = re.compile(r"(?:python|pypy|graalpy)(?:3(?:\.\d+t?)?)?")
 _SITE = re.compile(r"(lib(?:64)?)/(?:python(\d+\.\d+)t?|python3)/(?:site|dist)-packages")
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SCRIPTS, _BUNDLED = "venv/scripts", "ensurepip/_bundled"
 
 
@@ -32,12 +31,12 @@ def locate(tree: Tree, settings: Settings, wanted: str | None = None) -> Environ
     """
     if wanted is not None:
         prefix = wanted.strip("/")
-        for name in (*_NAMES, "python3"):
+        for name in _NAMES:
             if f"{prefix}/bin/{name}" in tree.entries:
                 return _environment(tree, f"{prefix}/bin/{name}")
         place = tree.resolve(prefix)
         return None if place is None else Environment(prefix=place, executable=None, venv=False, site=None)
-    for folder in (settings.env.get("PATH") or _DEFAULT_PATH).split(":"):
+    for folder in (settings.env.get("PATH") or DEFAULT_PATH).split(":"):
         place = tree.resolve(folder) if folder.startswith("/") else None
         for name in _NAMES if place is not None else ():
             path = f"{place}/{name}".lstrip("/")

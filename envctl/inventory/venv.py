@@ -13,6 +13,7 @@ from types import TracebackType
 import msgspec
 
 from envctl.errors import UsageError
+from envctl.inventory import kept, mountinfo
 from envctl.inventory.bytecode import judge
 from envctl.inventory.hashing import Hashing
 from envctl.inventory.interpreter import Compiler, inspect, read_config
@@ -40,10 +41,7 @@ VARIABLES = (
 _CONFIG = "pyvenv.cfg"
 _FORMAT, _BITS = 0o170000, 0o7777
 _SMALL = (".py", ".pyc", ".pyi", ".h", ".txt", ".json", ".md", ".rst", ".js", ".css", ".html", ".yaml", ".typed")
-_TEXT = 64 * 2**20
-_SCRIPT = 256 * 2**10
 _SITE = re.compile(r"lib/python(\d+\.\d+)t?/site-packages")
-_NOTES = ("RECORD", "INSTALLER", "direct_url.json", "entry_points.txt")
 _PYTHON = re.compile(r"bin/(?:python|pythonw|pypy|graalpy)[\d.]*t?")
 
 
@@ -243,7 +241,7 @@ def _wanted(path: str) -> bool:
     if path.startswith("bin/"):
         return "/__pycache__/" not in path and _PYTHON.fullmatch(path) is None
     folder, _, name = path.rpartition("/")
-    if name in _NOTES:
+    if name in kept.NOTES:
         return folder.endswith(".dist-info") and _SITE.fullmatch(folder.rpartition("/")[0]) is not None
     if name.endswith(".pth") or name.startswith("__editable__"):
         return _SITE.fullmatch(folder) is not None
@@ -252,14 +250,14 @@ def _wanted(path: str) -> bool:
 
 def _read(place: str, path: str, size: int) -> bytes | None:
     """The file's content; None where it is too large to be read, or a program in `bin` that is no script."""
-    if size > _TEXT:
+    if size > kept.TEXT:
         return None
     descriptor = os.open(place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         start = file.read(2)
-        if path.startswith("bin/") and size > _SCRIPT and start != b"#!":
+        if path.startswith("bin/") and size > kept.SCRIPT and start != b"#!":
             return None
-        return start + file.read(_TEXT)
+        return start + file.read(kept.TEXT)
 
 
 def _site(entries: Mapping[str, Entry], interpreter: Interpreter) -> str | None:
@@ -276,12 +274,9 @@ def _mounts(real_root: str) -> Iterator[str]:
     """Places below the root where something else is mounted (proc(5), mountinfo)."""
     try:
         with open("/proc/self/mountinfo", "rb") as file:
-            lines = file.read().splitlines()
+            data = file.read()
     except OSError:
         return
-    for line in lines:
-        fields = line.split(b" ")
-        if len(fields) > 4:
-            place = os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8)]), fields[4]))
-            if place.startswith(real_root + "/"):
-                yield place.removeprefix(real_root + "/")
+    for place in mountinfo.places(data):
+        if place.startswith(real_root + "/"):
+            yield place.removeprefix(real_root + "/")

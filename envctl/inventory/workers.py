@@ -55,7 +55,6 @@ class Workers:
         script: ModuleType,
         count: int,
         *,
-        arguments: Sequence[str] = (),
         interpreter: str | None = None,
         pass_fds: Sequence[int] = (),
     ) -> None:
@@ -71,7 +70,7 @@ class Workers:
             for _ in range(count):
                 self._running.append(
                     subprocess.Popen(
-                        [*own, *arguments],
+                        own,
                         env=clean_environment(),
                         pass_fds=(self._listing, self._tokens, *pass_fds),
                         stdin=subprocess.PIPE,

@@ -7,11 +7,12 @@ is one (a rebuild on a mutable index, or another best wheel).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
+from envctl.lockfile.write import moment
 from envctl.model.lockfile import Lockfile, Package, Wheel
 from envctl.model.platform import Platform
 
@@ -219,9 +220,7 @@ def _installer(lockfile: Lockfile) -> str | None:
 
 
 def _moment(value: datetime | None) -> str | None:
-    if value is None:
-        return None
-    return value.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+    return None if value is None else moment(value)
 
 
 def _os_packages(lockfile: Lockfile) -> dict[str, str | None]:

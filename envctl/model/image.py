@@ -11,6 +11,8 @@ from envctl.model.inventory import Bytecode, Entry, Inventory, Kind
 STANDALONE = "opt/python"
 """Where the Dockerfile puts a standalone build of Python."""
 _BUILD = f"{STANDALONE}/"
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What engines set where an image says no PATH."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

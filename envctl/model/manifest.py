@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 SITE, BIN, INCLUDE, PREFIX = "site/", "bin/", "include/", "prefix/"
-ROOTS = (SITE, BIN, INCLUDE, PREFIX)
 
 
 def sha256(data: bytes) -> str:

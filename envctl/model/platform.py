@@ -22,7 +22,6 @@ _MACHINES = {
     ("darwin", "arm64"): "arm64",
 }
 NAMES = tuple(f"{os}/{arch}" for os, arch in _MACHINES)
-DEFAULT = "linux/amd64"
 _LIBC = re.compile(r"(glibc|musl) ([0-9]{1,2})\.([0-9]{1,3})")
 _OLDEST_GLIBC = 5  # glibc 2.5 is manylinux1
 _MACOS = (14, 0)

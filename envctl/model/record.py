@@ -112,7 +112,10 @@ def safe_member(path: str) -> bool:
 
 def is_bytecode(path: str) -> bool:
     """Whether the path is cached bytecode (PEP 3147), which installers write, replace and drop as they like."""
-    return path.endswith(".pyc") and PurePosixPath(path).parent.name == "__pycache__"
+    if not path.endswith(".pyc"):
+        return False
+    folder = path.rpartition("/")[0]  # nearly every path is spelled plainly
+    return folder.endswith("/__pycache__") or PurePosixPath(path).parent.name == "__pycache__"
 
 
 def bytecode_source(path: str) -> str | None:

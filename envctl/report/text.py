@@ -71,7 +71,7 @@ def _findings(report: Report, room: int | None) -> Iterator[str]:
     yield from lines
     more = [f"{count:,} {name}" for name, count in hidden.items() if count]
     if more:
-        others = sum(count for count in hidden.values()) if len(more) > _KINDS else 0
+        others = sum(hidden.values()) if len(more) > _KINDS else 0
         shown = f"{others:,} findings" if others else ", ".join(more)
         yield f"  and {shown} more; `-v` shows all"
 

@@ -12,11 +12,12 @@ from envctl.model.profile import Index, Requirement
 from envctl.resolve.choose import choose
 from envctl.resolve.interface import Question, Resolver
 
+_NAME = "uv"
+
 
 def resolve_installer(
     resolver: Resolver,
     *,
-    name: str = "uv",
     cutoff: datetime | None,
     platforms: Sequence[Platform],
     libc: Libc,
@@ -36,8 +37,8 @@ def resolve_installer(
     """
     digests: dict[str, str] = {}
     for platform in platforms:
-        label = f"the installer {name} for {platform}"
-        asked = Requirement(text=name if version is None else f"{name}=={version}", file="the Dockerfile's installer")
+        label = f"the installer {_NAME} for {platform}"
+        asked = Requirement(text=_NAME if version is None else f"{_NAME}=={version}", file="the Dockerfile's installer")
         question = Question(
             label=label,
             python=python,
@@ -48,7 +49,7 @@ def resolve_installer(
             indexes=indexes,
             offline=offline,
         )
-        pin = next((pin for pin in resolver.resolve(question).pins if pin.name == name), None)
+        pin = next((pin for pin in resolver.resolve(question).pins if pin.name == _NAME), None)
         if pin is None:
             raise NoResolution(f"{label}: the index has none")
         major, minor = python.split(".")[:2]
@@ -59,4 +60,4 @@ def resolve_installer(
         version = pin.version
     if version is None:
         raise ValueError("an installer for no platform")
-    return Installer(name=name, version=version, sha256=digests)
+    return Installer(name=_NAME, version=version, sha256=digests)

@@ -23,7 +23,6 @@ from envctl.resolve.answer import parse
 from envctl.resolve.asking import Source, end_of, own_cutoff
 from envctl.resolve.binding import Bindings
 from envctl.resolve.hints import Asked
-from envctl.resolve.installer import resolve_installer
 from envctl.resolve.interface import Question
 from envctl.resolve.retelling import retell
 from envctl.resolve.stderr import Told
@@ -32,8 +31,6 @@ from envctl.system.credentials import index_credentials, split_credentials
 from envctl.system.files import scratch_dir
 from envctl.system.process import Finished, TookTooLong, run
 from envctl.system.uv import binary
-
-__all__ = ["UvResolver", "resolve_installer"]
 
 if TYPE_CHECKING:
     from envctl.resolve.addresses import Addresses

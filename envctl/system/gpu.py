@@ -54,9 +54,7 @@ class Nvidia(msgspec.Struct, frozen=True, kw_only=True):
     cdi: tuple[str, ...] = ()
 
 
-def look(
-    root: Path = Path("/"), *, smi: Path | None = None, environ: Mapping[str, str] | None = None, cdi: bool = True
-) -> Nvidia:
+def look(root: Path = Path("/"), *, smi: Path | None = None, environ: Mapping[str, str] | None = None) -> Nvidia:
     """Look for NVIDIA's driver, GPUs and CDI files.
 
     Args:
@@ -74,7 +72,7 @@ def look(
         cards=_cards(root),
         wsl=wsl,
         smi=said.failure,
-        cdi=_cdi(root) if cdi else (),
+        cdi=_cdi(root),
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform as _platform
 import re
 import sys
 from pathlib import Path
@@ -135,11 +134,6 @@ def emulated(root: Path = Path("/")) -> frozenset[str]:
             if entry and read(folder / entry).startswith("enabled"):
                 found.add(platform)
     return frozenset(found)
-
-
-def kernel() -> str:
-    """`Linux 6.18.44`."""
-    return f"{_platform.system()} {_platform.release()}"
 
 
 def read(file: Path) -> str:

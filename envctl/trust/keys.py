@@ -7,6 +7,7 @@ from pathlib import Path
 
 from envctl.errors import ToolFailed, UsageError
 from envctl.system.process import run, unswayed
+from envctl.trust.ssh import LITERAL
 
 _HINT = "`--key FILE` names one: a private key, or a public one whose private key is in the agent"
 
@@ -38,7 +39,7 @@ def signing_key(project: Path, environ: Mapping[str, str]) -> str:
 
 
 def _expanded(key: str, project: Path, environ: Mapping[str, str]) -> str:
-    if key.startswith(("key::", "ssh-", "ecdsa-", "sk-")):
+    if key.startswith(LITERAL):
         return key
     home = environ.get("HOME")
     return str(Path(home, key[2:])) if key.startswith("~/") and home else str(project / key)

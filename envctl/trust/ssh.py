@@ -24,7 +24,7 @@ _MOST_PRINCIPALS = 100
 _KEY = re.compile(r" with (\S+) key (SHA256:\S+)\s*$")
 _LINE = re.compile(r"signers:(\d+): ")
 _UNKNOWN, _REFUSED = "No principal matched.", "Could not verify signature."
-_LITERAL = ("key::", "ssh-", "ecdsa-", "sk-")
+LITERAL = ("key::", "ssh-", "ecdsa-", "sk-")
 
 
 def judge(
@@ -112,7 +112,7 @@ def sign(data: bytes, key: str, *, namespace: str, terminal: bool, environ: Mapp
     """
     with scratch_dir() as folder:
         place = Path(key)
-        if key.startswith(_LITERAL):
+        if key.startswith(LITERAL):
             place = folder / "key.pub"
             place.write_text(key.removeprefix("key::") + "\n", "utf-8")
         elif not place.is_file():  # what is no file would be waited for
@@ -125,7 +125,7 @@ def sign(data: bytes, key: str, *, namespace: str, terminal: bool, environ: Mapp
             said = _said(done, folder)
             raise ToolFailed(
                 "ssh-keygen could not sign",
-                file=None if key.startswith(_LITERAL) else key,
+                file=None if key.startswith(LITERAL) else key,
                 found=said or ("what it said above" if terminal else "no signature"),
                 hint="a passphrase is asked for on a terminal only; elsewhere `ssh-add` puts the key into an agent",
             )

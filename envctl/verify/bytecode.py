@@ -7,8 +7,8 @@ from collections import defaultdict
 
 from envctl.model.inventory import Bytecode
 from envctl.model.record import bytecode_source
-from envctl.verify.makers import OWNER
-from envctl.verify.world import BASE, NOBODY, World
+from envctl.verify.makers import package_of
+from envctl.verify.world import NOBODY, World
 
 _MESSAGES = {
     Bytecode.FOREIGN: ("bytecode-foreign", "is not what its source compiles to"),
@@ -30,7 +30,7 @@ def check(world: World) -> None:
         if path in world.owners:
             continue  # a wheel's own, counted in its content digest
         owner = world.owners.get(bytecode_source(path) or "")
-        package = None if owner in (None, OWNER, NOBODY, BASE) else owner
+        package = package_of(owner)
         world.own(path, owner or NOBODY)
         if status in _MESSAGES:
             name, message = _MESSAGES[status]

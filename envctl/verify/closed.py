@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from envctl.model.finding import Severity
 from envctl.model.inventory import Entry, Kind
-from envctl.verify.makers import OWNER
+from envctl.verify.makers import OWNER, package_of
 from envctl.verify.world import BASE, NOBODY, World
 from envctl.verify.writable import Writable, is_code, is_machine_code, reason
 
@@ -66,8 +66,7 @@ def _check_problems(world: World) -> None:
 
 def _package(world: World, path: str) -> str | None:
     """The package that brought the path."""
-    owner = world.owners.get(path)
-    return None if owner in (OWNER, NOBODY, BASE) else owner
+    return package_of(world.owners.get(path))
 
 
 def _check_links(world: World, writable: Writable, links: _Entries) -> None:
@@ -132,7 +131,7 @@ def _check_permissions(world: World, risky: _Entries) -> None:
         if _anyone_may_write(entry) and not _is_lock(path, entry):
             writable.append(path)
     writable.sort()
-    for path in writable[: _LISTED if len(writable) > _LISTED else None]:
+    for path in writable[:_LISTED]:
         mode = f"{world.inventory.entries[path].mode:04o}"
         world.report("world-writable", "any user may write to it", package=_package(world, path), path=path, found=mode)
     if len(writable) > _LISTED:

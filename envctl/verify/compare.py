@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from envctl.model.codes import named, verdict_of
+from envctl.model.codes import CODES, named, verdict_of
 from envctl.model.finding import Counts, Finding, PackageSet, Severity, Verdict, Verification
 from envctl.model.image import Picture
 from envctl.model.inventory import Interpreter, Inventory
@@ -36,9 +36,9 @@ from envctl.verify.rootfs import Builds
 from envctl.verify.states import states
 from envctl.verify.world import BASE, Manifests, Seeds, World
 
-_SEVERITIES = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+_SEVERITIES = tuple(Severity)
 _MOST_DISAGREEMENTS = 20
-_VERDICTS = (Verdict.CHANGED, Verdict.UNTRUSTED, Verdict.UNVERIFIABLE, Verdict.OK)
+_VERDICTS = tuple(Verdict)
 
 
 def compare(
@@ -223,7 +223,6 @@ def _scope(world: World) -> tuple[str, ...]:
 
 def _sorted(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     """The worst first; then by package, those of no package last; then by path."""
-    from envctl.model.codes import CODES
 
     def key(finding: Finding) -> tuple[object, ...]:
         return (

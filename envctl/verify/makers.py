@@ -18,7 +18,7 @@ import msgspec
 
 from envctl.model.inventory import Kind
 from envctl.system.sources import own_file
-from envctl.verify.world import World
+from envctl.verify.world import BASE, NOBODY, World
 
 OWNER = "-environment"  # owns what belongs to the environment itself; no distribution has that name
 _TOKEN = re.compile(rb"__VENV_(DIR|NAME|PROMPT|BIN_NAME|PYTHON)__")
@@ -164,3 +164,8 @@ def _tcl(template: Template, text: bytes) -> dict[str, tuple[bytes, ...]]:
             places = re.finditer(rb"/(?:usr|opt)/[\w./+-]*/" + hole.encode() + rb"\d\.\d", text)
             found[hole] = _spellings({"", *(place[0].decode() for place in places if b".." not in place[0])})
     return found
+
+
+def package_of(owner: str | None) -> str | None:
+    """The package that an owner in `World.owners` is; None for what no package brought."""
+    return None if owner in (None, OWNER, NOBODY, BASE) else owner

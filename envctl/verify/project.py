@@ -11,8 +11,8 @@ import os
 from urllib.parse import unquote, urlsplit
 
 from envctl.model.inventory import Kind
-from envctl.model.record import entry_point_scripts
 from envctl.verify import finder
+from envctl.verify.listing import entry_points_of
 from envctl.verify.packages import Installed, Split, claim, record
 from envctl.verify.scripts import Script
 from envctl.verify.world import World
@@ -75,17 +75,14 @@ def _check_own(world: World, item: Installed, folder: str | None) -> None:
 
 
 def _own_metadata(world: World, item: Installed) -> None:
+    inside = f"{item.folder}/"
     for path, entry in world.inventory.entries.items():
-        if path.startswith(item.folder + "/") and entry.kind is Kind.FILE and not path.endswith(_CODE):
+        if path.startswith(inside) and entry.kind is Kind.FILE and not path.endswith(_CODE):
             world.own(path, item.name)
 
 
 def _own_scripts(world: World, item: Installed) -> None:
-    try:
-        scripts = entry_point_scripts(world.inventory.texts.get(f"{item.folder}/entry_points.txt", b""))
-    except ValueError:
-        return
-    for path, target in scripts.items():
+    for path, target in entry_points_of(world, item).items():
         script = Script.of(world.inventory.texts.get(path, b""))
         if script is not None and script.target() == target and script.starter in world.starters:
             world.own(path, item.name)

@@ -6,7 +6,6 @@ library, other site directories, the loader's settings. Data elsewhere is not: `
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ Builds = Mapping[str, str]
 """Path below the standalone build's folder -> sha256 of the file."""
 
 # What else of the base is a program by its name, wherever it lies; package managers rewrite their own below /var.
+_PACKAGES = "-packages/"
 _PROGRAM = re.compile(r"(?!var/|tmp/|run/).*(?:\.(?:py|pyc|pth|so|sh|egg|zip|jar|ko)|\.so\.[\d.]+)")
 # What package managers and the loader write for themselves when packages are installed or removed.
 _DERIVED = re.compile(
@@ -140,13 +140,14 @@ def _differences(
     """Paths of code that the base has otherwise, and of code that it does not have."""
     own = f"{prefix}/" if prefix is not None else None
     skipped = tuple(f"{place}/" for place in application)
+    left = _uninstalled_from(root)
     changed = [
         path
         for path, entry in root.below.items()
         if root.entries.get(path) != entry
         and (is_code(path) or _is_program(path, entry))
         and not (entry.kind is Kind.FOLDER and _is_folder(root.entries.get(path)))
-        and not _expected(root, path)
+        and not _expected(root, path, left)
         and not (own is not None and path.startswith(own) and _locked(world, path[len(own) :]))
     ]
     gone = {path for path in changed if not _is_folder(root.entries.get(path))}
@@ -189,31 +190,37 @@ def _inside_gone(root: Root, path: str, changed: set[str]) -> bool:
     return False
 
 
-def _expected(root: Root, path: str) -> bool:
+def _expected(root: Root, path: str, left: frozenset[str]) -> bool:
     """What package managers rewrite, what an uninstalled package of the base leaves, and bytecode that is gone."""
     if _DERIVED.fullmatch(path):
         return True
     gone = path not in root.entries
     if gone and path.endswith((".pyc", "/__pycache__")):
         return True
-    return gone and _uninstalled(root, path)
+    return gone and _uninstalled(root, path, left)
 
 
-def _uninstalled(root: Root, path: str) -> bool:
+def _site_of(path: str) -> str | None:
+    """The folder of packages that the path is in, with a slash at its end."""
+    at = path.find(_PACKAGES)
+    return None if at < 0 else path[: at + len(_PACKAGES)]
+
+
+def _uninstalled_from(root: Root) -> frozenset[str]:
+    """Folders of packages from which the metadata of a distribution of the base is gone."""
+    gone = (path for path in root.below if path.endswith(".dist-info") and path not in root.entries)
+    return frozenset(site for path in gone if (site := _site_of(path)) is not None)
+
+
+def _uninstalled(root: Root, path: str, left: frozenset[str]) -> bool:
     """Whether a missing file belonged to a distribution of the base whose metadata is gone too: pip uninstalled it."""
-    marker = "-packages/"
-    at = path.find(marker)
-    if at < 0:
-        return path.startswith("usr/local/bin/") and any(
-            "-packages/" in other and other.endswith(".dist-info") and other not in root.entries for other in root.below
-        )
-    site = path[: at + len(marker)]
+    site = _site_of(path)
+    if site is None:
+        return path.startswith("usr/local/bin/") and bool(left)
     top = path[len(site) :].partition("/")[0]
     if top.endswith(".dist-info"):
         return site + top not in root.entries
-    return any(
-        other.startswith(site) and other.endswith(".dist-info") and other not in root.entries for other in root.below
-    )
+    return site in left
 
 
 def _what(before: Entry, now: Entry) -> str:
@@ -322,7 +329,7 @@ def locked_digest(root: Root, place: str) -> str | None:
 def _check_lockfile(world: World, root: Root) -> None:
     text = root.texts.get(LOCKFILE)
     if text is not None and world.lock_digest is not None:
-        found = f"sha256:{hashlib.sha256(text).hexdigest()}"
+        found = sha256(text)
         if found != world.lock_digest:
             message = "is another state of the lockfile"
             world.report("lockfile-other", message, path=f"/{LOCKFILE}", expected=world.lock_digest, found=found)

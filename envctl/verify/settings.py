@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 
 from envctl.model.finding import Severity
-from envctl.model.image import Picture
+from envctl.model.image import DEFAULT_PATH, Picture
 from envctl.model.inventory import Kind
 from envctl.model.lockfile import Image
 from envctl.oci.tree import Tree
@@ -19,7 +19,6 @@ from envctl.verify.world import World
 _OURS = {"PYTHONDONTWRITEBYTECODE": ("1",)}
 _NVIDIA = ("NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_REQUIRE_CUDA")
 _FROM_ENGINE = frozenset(("PATH", "HOME", "HOSTNAME", "TERM"))
-_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LOADING = (*ERRORS, *WARNINGS)
 
 
@@ -128,7 +127,7 @@ def _check_path(world: World, picture: Picture) -> None:
         return
     tree = Tree(entries=dict(root.entries), origins={}, texts={}, packed={})
     own = f"/{environment.prefix}/bin"
-    folders = (picture.settings.env.get("PATH") or _DEFAULT_PATH).split(":")
+    folders = (picture.settings.env.get("PATH") or DEFAULT_PATH).split(":")
     for number, folder in enumerate(folders):
         if folder.rstrip("/") == own:
             return

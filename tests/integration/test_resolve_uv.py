@@ -19,8 +19,9 @@ from integration.resolver_contract import ResolverContract  # noqa: E402  # afte
 from envctl.errors import IndexFailed, InvalidFile, NoResolution, ToolFailed  # noqa: E402
 from envctl.model.platform import Libc, Platform  # noqa: E402
 from envctl.model.profile import Index  # noqa: E402
+from envctl.resolve.installer import resolve_installer  # noqa: E402
 from envctl.resolve.interface import Resolver  # noqa: E402
-from envctl.resolve.uv import UvResolver, resolve_installer  # noqa: E402
+from envctl.resolve.uv import UvResolver  # noqa: E402
 
 
 class TestUvKeepsTheContract(ResolverContract):

@@ -13,7 +13,6 @@ from envctl.model.finding import (
     PackageSet,
     PackageState,
     Report,
-    Severity,
     Signature,
     Subject,
     Verdict,
@@ -216,8 +215,3 @@ def large_report(findings: int = 50_000, packages: int = 1_000) -> Report:
         state(name, verdict=Verdict.CHANGED, files=100, bytes=1_000 * (number + 1)) for number, name in enumerate(names)
     )
     return make_report(tuple(found), packages=known)
-
-
-def severities(report: Report) -> dict[str, int]:
-    """How many findings of each severity there are."""
-    return {kind.value: sum(finding.severity is kind for finding in report.findings) for kind in Severity}

@@ -26,7 +26,7 @@ def named(name: str) -> Code:
 
 
 _BY_NAME: dict[str, Code] = {code.name: code for code in CODES.values()}
-_RANK = {Verdict.CHANGED: 0, Verdict.UNTRUSTED: 1, Verdict.UNVERIFIABLE: 2, Verdict.OK: 3}
+_RANK = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
 
 def verdict_of(findings: Sequence[Finding], *, strict: bool = False) -> Verdict:

@@ -15,7 +15,7 @@ _DRAWN = 120  # rectangles of the picture
 _WIDE, _HIGH = 1000, 260
 _LEAST = 0.015  # share of the picture that a package which differs has at least: it must be seen
 _LETTER = 7.6  # width of a letter in the picture
-_ORDER = (Verdict.CHANGED, Verdict.UNTRUSTED, Verdict.UNVERIFIABLE, Verdict.OK)
+_ORDER = tuple(Verdict)
 
 
 def section(report: Report, listed: Sequence[Listed]) -> Iterator[str]:
@@ -93,7 +93,7 @@ def picture(report: Report) -> Iterator[str]:
         return
     weighed = [(max(state.bytes, 0 if state.verdict is Verdict.OK else total * _LEAST), state) for state in there]
     weighed.sort(key=lambda pair: (-pair[0], pair[1].name))
-    kept = [pair for number, pair in enumerate(weighed) if number < _DRAWN]
+    kept = weighed[:_DRAWN]
     rest = weighed[_DRAWN:]
     boxes = layout(
         [weight for weight, _ in kept] + ([sum(weight for weight, _ in rest) or 1.0] if rest else []),
