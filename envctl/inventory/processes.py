@@ -43,7 +43,7 @@ def variables_of(engine: Engine, container: EngineContainer) -> dict[int, Mappin
 
 def mounts_of(container: EngineContainer) -> tuple[str, ...]:
     """Absolute places in the container at which something else is mounted, beside what engines always mount."""
-    found = dict.fromkeys(mount.destination for mount in container.mounts)
+    found = dict.fromkeys(container.mounts)
     if container.running and container.pid and _is_in(container.pid, container):
         with contextlib.suppress(OSError), open(f"/proc/{container.pid}/mountinfo", "rb") as file:
             for place in mountinfo.places(file.read()):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +23,6 @@ from envctl.oci.tar import BLOCK, Malformed, Member, TarStream
 
 _TURN = 1e-4  # seconds
 _MOST_DOCUMENTS = 10_000
-_BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -73,17 +73,11 @@ class EngineImage(msgspec.Struct, frozen=True, kw_only=True):
     created: str = ""
 
 
-class Mount(msgspec.Struct, frozen=True, kw_only=True):
-    """What is mounted into a container: kind (bind, volume, tmpfs), source on the engine's machine, place inside."""
-
-    kind: str
-    source: str
-    destination: str
-    writable: bool
-
-
 class EngineContainer(msgspec.Struct, frozen=True, kw_only=True):
-    """A container: `image` is its image's id; `pid` its first process on the engine's machine, 0 when stopped."""
+    """A container: `image` is its image's id; `pid` its first process on the engine's machine, 0 when stopped.
+
+    `mounts`: where something is mounted into it.
+    """
 
     id: str
     name: str
@@ -91,7 +85,7 @@ class EngineContainer(msgspec.Struct, frozen=True, kw_only=True):
     image_name: str
     running: bool
     pid: int
-    mounts: tuple[Mount, ...]
+    mounts: tuple[str, ...]
     config: dict[str, Any]
 
 
@@ -219,19 +213,8 @@ class Engine:
         if found is None:
             return None
         state = found.get("State") or {}
-        mounts = tuple(
-            Mount(
-                kind=mount.get("Type", ""),
-                source=mount.get("Source", ""),
-                destination=mount.get("Destination", ""),
-                writable=bool(mount.get("RW", True)),
-            )
-            for mount in found.get("Mounts") or ()
-        )
-        tmpfs = tuple(
-            Mount(kind="tmpfs", source="", destination=place, writable=True)
-            for place in (found.get("HostConfig") or {}).get("Tmpfs") or ()
-        )
+        mounts = tuple(mount.get("Destination", "") for mount in found.get("Mounts") or ())
+        tmpfs = tuple((found.get("HostConfig") or {}).get("Tmpfs") or ())
         return EngineContainer(
             id=found["Id"],
             name=found.get("Name", "").lstrip("/"),
@@ -283,8 +266,7 @@ class Engine:
         arguments: Sequence[str],
         pieces: Iterator[bytes],
         *,
-        user: str = "65534",
-        limit: int = _ANSWER,
+        user: str,
     ) -> bytes:
         """Start a program in a container that reaches nothing, write to its standard input, give what it writes.
 
@@ -310,13 +292,11 @@ class Engine:
             where = {"stdin": 1, "stdout": 1, "stderr": 0, "stream": 1}
             socket = self._ask("reach the container", lambda: self._api.attach_socket(made["Id"], params=where))
             self._ask("start the container", lambda: self._api.start(made["Id"]))
-            return self._ask("hear the container", lambda: talk(socket, pieces, limit))
+            return self._ask("hear the container", lambda: talk(socket, pieces, _ANSWER))
         finally:
             self._ask("remove the container", lambda: self._api.remove_container(made["Id"], force=True))
 
-    def converse_in(
-        self, container: str, command: Sequence[str], pieces: Iterator[bytes], *, limit: int = _ANSWER
-    ) -> bytes:
+    def converse_in(self, container: str, command: Sequence[str], pieces: Iterator[bytes]) -> bytes:
         """Start a program in a container that runs, as root there; write to its standard input, give what it writes."""
         from envctl.oci.talk import talk
 
@@ -325,7 +305,7 @@ class Engine:
             lambda: self._api.exec_create(container, list(command), stdin=True, stderr=False, user="0"),
         )
         socket = self._ask("start it in the container", lambda: self._api.exec_start(made["Id"], socket=True))
-        answer = self._ask("hear the container", lambda: talk(socket, pieces, limit))
+        answer = self._ask("hear the container", lambda: talk(socket, pieces, _ANSWER))
         status = self._ask("see how it ended", lambda: self._api.exec_inspect(made["Id"])).get("ExitCode")
         if status in (126, 127):
             raise ToolFailed("the program could not be started", found="executable file not found")

@@ -271,13 +271,7 @@ class LayoutImage:
         self.config_digest, self.config_bytes = config
         self.config: ImageConfig = media.parse_config(self.config_bytes)
         self.layers = layers
-        if len(layers) != len(self.config.diff_ids):
-            raise Malformed(
-                "has another number of layers than its configuration",
-                found=f"{len(layers)} layers, {len(self.config.diff_ids)} diff-ids",
-            )
-        for layer in layers:
-            _ = layer.compression
+        media.check_layers(layers, self.config)
 
     def open(self, layer: Descriptor, *, checked: bool = True) -> BinaryIO:
         """A layer's bytes; see `ImageSource.open`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -72,7 +72,6 @@ class ImagePlatform(msgspec.Struct, frozen=True, kw_only=True):
     architecture: str = ""
     os: str = ""
     variant: str = ""
-    os_version: str = msgspec.field(default="", name="os.version")
 
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part) or "no platform"
@@ -85,7 +84,6 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     digest: str
     size: int
     platform: ImagePlatform | None = None
-    urls: tuple[str, ...] = ()
     annotations: dict[str, str] = {}
 
     @property
@@ -103,7 +101,6 @@ class ImageManifest(msgspec.Struct, frozen=True, kw_only=True):
     media_type: str
     config: Descriptor
     layers: tuple[Descriptor, ...]
-    annotations: dict[str, str] = {}
 
 
 class ImageIndex(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,16 +108,6 @@ class ImageIndex(msgspec.Struct, frozen=True, kw_only=True):
 
     media_type: str
     manifests: tuple[Descriptor, ...]
-    annotations: dict[str, str] = {}
-
-
-class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """How one layer came about, as its builder tells it."""
-
-    created: str | None = None
-    created_by: str = ""
-    comment: str = ""
-    empty_layer: bool = False
 
 
 class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,34 +115,24 @@ class ImageConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         env: `NAME=value`, in order, as it stands there.
-        healthcheck: Docker's `Healthcheck` object as it stands there; None where there is none.
         diff_ids: digests of the uncompressed layers, from the lowest up.
     """
 
     architecture: str
     os: str
     variant: str = ""
-    os_version: str = ""
     env: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     user: str = ""
     workdir: str = ""
     labels: dict[str, str] = {}
-    exposed_ports: tuple[str, ...] = ()
-    volumes: tuple[str, ...] = ()
-    stop_signal: str = ""
-    healthcheck: dict[str, Any] | None = None
     diff_ids: tuple[str, ...] = ()
-    history: tuple[HistoryEntry, ...] = ()
-    created: str | None = None
 
     @property
     def platform(self) -> ImagePlatform:
         """What it was built for."""
-        return ImagePlatform(
-            architecture=self.architecture, os=self.os, variant=self.variant, os_version=self.os_version
-        )
+        return ImagePlatform(architecture=self.architecture, os=self.os, variant=self.variant)
 
     def variable(self, name: str) -> str | None:
         """The value of an environment variable; the last one counts where it is there twice."""
@@ -241,7 +218,7 @@ def parse_document(data: bytes, media_type: str = "") -> ImageManifest | ImageIn
         if said not in INDEXES:
             raise Malformed("is an index, but calls itself something else", found=said)
         manifests = tuple(_descriptor(item) for item in wire.manifests)
-        return ImageIndex(media_type=said, manifests=manifests, annotations=wire.annotations or {})
+        return ImageIndex(media_type=said, manifests=manifests)
     said = said if said in known else OCI_MANIFEST
     if said not in MANIFESTS:
         raise Malformed("is a manifest, but calls itself something else", found=said)
@@ -251,7 +228,6 @@ def parse_document(data: bytes, media_type: str = "") -> ImageManifest | ImageIn
         media_type=said,
         config=_descriptor(wire.config),
         layers=tuple(_descriptor(item) for item in wire.layers),
-        annotations=wire.annotations or {},
     )
 
 
@@ -268,39 +244,24 @@ def parse_config(data: bytes) -> ImageConfig:
         architecture=wire.architecture,
         os=wire.os,
         variant=wire.variant or "",
-        os_version=wire.os_version or "",
         env=tuple(settings.env or ()),
         cmd=tuple(settings.cmd or ()),
         entrypoint=tuple(settings.entrypoint or ()),
         user=settings.user or "",
         workdir=settings.working_dir or "",
         labels=settings.labels or {},
-        exposed_ports=tuple(settings.exposed_ports or ()),
-        volumes=tuple(settings.volumes or ()),
-        stop_signal=settings.stop_signal or "",
-        healthcheck=settings.healthcheck,
         diff_ids=diff_ids,
-        history=tuple(
-            HistoryEntry(
-                created=entry.created,
-                created_by=entry.created_by or "",
-                comment=entry.comment or "",
-                empty_layer=bool(entry.empty_layer),
-            )
-            for entry in wire.history or ()
-        ),
-        created=wire.created,
     )
 
 
-def check_layers(manifest: ImageManifest, config: ImageConfig) -> None:
+def check_layers(layers: Sequence[Descriptor], config: ImageConfig) -> None:
     """Malformed unless each layer has a kind that is known, and the configuration a diff-id for it."""
-    for layer in manifest.layers:
+    for layer in layers:
         _ = layer.compression
-    if len(manifest.layers) != len(config.diff_ids):
+    if len(layers) != len(config.diff_ids):
         raise Malformed(
             "has another number of layers than its configuration",
-            found=f"{len(manifest.layers)} layers, {len(config.diff_ids)} diff-ids",
+            found=f"{len(layers)} layers, {len(config.diff_ids)} diff-ids",
         )
 
 
@@ -312,14 +273,12 @@ def _descriptor(wire: WireDescriptor) -> Descriptor:
         architecture=wire.platform.architecture or "",
         os=wire.platform.os or "",
         variant=wire.platform.variant or "",
-        os_version=wire.platform.os_version or "",
     )
     return Descriptor(
         media_type=wire.media_type,
         digest=wire.digest,
         size=wire.size,
         platform=platform or None,
-        urls=tuple(wire.urls or ()),
         annotations=wire.annotations or {},
     )
 

@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from envctl.errors import UsageError
+from envctl.oci.media import DIGEST
 
 DEFAULT_REGISTRY = "docker.io"
 _LEGACY = "index.docker.io"
@@ -17,7 +18,6 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _REGISTRY = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:.]+\])(?::[0-9]{{1,5}})?")
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
 _ID = re.compile(r"[0-9a-f]{64}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://")
 _EXPECTED = "[REGISTRY[:PORT]/]NAME[:TAG][@sha256:<64 hex digits>]"
@@ -42,7 +42,7 @@ class Reference(msgspec.Struct, frozen=True, order=True):
         if scheme is not None:
             raise _wrong(text, 0, "begins with a scheme", hint=f"write {text[scheme.end() :]!r}")
         name, at, digest = text.partition("@")
-        if at and not _DIGEST.fullmatch(digest):
+        if at and not DIGEST.fullmatch(digest):
             raise _wrong(text, len(name) + 1, "has a digest that is none")
         head, slash, last = name.rpartition("/")
         last, colon, tag = last.partition(":")

@@ -11,7 +11,6 @@ Sources: OCI distribution specification 1.1, Docker Registry HTTP API v2.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import BinaryIO, TypeVar
@@ -68,7 +67,6 @@ class Registry:
         self._client = Client(offline=offline, environ=_direct(environ), netrc=False, connections=8)
         self._access = Access(self._client, environ)
         self._broken: dict[str, str] = {}
-        self._lock = threading.Lock()
 
     def __enter__(self) -> Registry:
         return self
@@ -114,7 +112,7 @@ class Registry:
         data = self.config_bytes(reference, manifest.config)
         try:
             config = media.parse_config(data)
-            media.check_layers(manifest, config)
+            media.check_layers(manifest.layers, config)
         except Malformed as error:
             raise _bad(reference, error) from error
         wanted = platform.split("/")[:2] if platform else [config.os, config.architecture]
@@ -213,8 +211,7 @@ class Registry:
     def _through(self, reference: Reference, ask: Callable[[Endpoint], T]) -> T:
         """Ask the registry's mirrors, then the registry. A mirror that failed is not asked again."""
         if self._tables is None:
-            with self._lock:
-                self._tables = read_registries(self._environ)
+            self._tables = read_registries(self._environ)
         for endpoint in endpoints(reference.registry, self._tables):
             if endpoint.root in self._broken:
                 continue

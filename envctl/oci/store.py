@@ -25,7 +25,6 @@ class StoredImage:
         document = media.parse_document(manifest)
         if not isinstance(document, ImageManifest):
             raise media.Malformed("is no manifest of one image")
-        self._manifest = document
         self.config_digest = document.config.digest
         self.layers: tuple[Descriptor, ...] = document.layers
 
@@ -41,7 +40,7 @@ class StoredImage:
     def config(self) -> ImageConfig:
         """The configuration."""
         config = media.parse_config(self.config_bytes)
-        media.check_layers(self._manifest, config)
+        media.check_layers(self.layers, config)
         return config
 
     def open(self, layer: Descriptor, *, checked: bool = True) -> BinaryIO:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cmp_to_key
 
 import msgspec
 
-from envctl.os_packages.version import holds
+from envctl.os_packages.version import compare, holds
 
 _RELATION = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9+.-]*)(?::(?P<arch>[a-z0-9-]+))?\s*"
@@ -181,10 +182,6 @@ class Offers:
     def named(self, name: str) -> tuple[tuple[str, Record], ...]:
         """Each version of a package, the newest first, with the address of its archive. ValueError: malformed."""
         if name not in self._read:
-            from functools import cmp_to_key
-
-            from envctl.os_packages.version import compare
-
             rows: dict[str, tuple[str, Record]] = {}
             for root, paragraph in self._by_name.get(name, ()):
                 package = record(paragraph)

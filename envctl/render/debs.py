@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from envctl.errors import InvalidFile
 from envctl.model.lockfile import OsPackage, OsPackages
 
-_HEX = re.compile(r"[0-9a-f]{64}")
-_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")
+HEX = re.compile(r"[0-9a-f]{64}")
+URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+~_-]*\.deb")
 _STAGE = 40  # files: an engine mounts what has at most about 120 layers
 _LISTS = "/tmp/debs"  # noqa: S108  # in the build, on a file system of its own
@@ -19,7 +19,7 @@ def by_arch(pinned: OsPackages, platforms: Sequence[str]) -> dict[str, tuple[OsP
     """The packages of each platform's architecture, checked to be what a Dockerfile can say; InvalidFile otherwise."""
     arches = [name.split("/")[1] for name in platforms]
     for package in pinned.packages:
-        sound = _HEX.fullmatch(package.sha256) and _URL.fullmatch(package.url) and _FILE.fullmatch(package.file)
+        sound = HEX.fullmatch(package.sha256) and URL.fullmatch(package.url) and _FILE.fullmatch(package.file)
         if not sound or not 0 <= package.step < 1000:
             raise InvalidFile(
                 "an OS package has no usable address or sha256",

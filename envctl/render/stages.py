@@ -16,12 +16,10 @@ from envctl.render.layers import Layer
 LOCKFILE = "/opt/envctl/pylock.toml"
 _APP = "/layers/app_files"
 _MARK = "# ---- what Dockerfiles carry"
-_HEX = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
 # Debian's python3-venv seeds environments from it; as it lies there, it is at hand in a tenth of the time.
 _DEBIANS_PIP = "/usr/share/python-wheels/pip-*.whl"
 _PEP440 = re.compile(r"[0-9][0-9A-Za-z.!+_-]*")
-_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]+")
 _NETRC = "--mount=type=secret,id=netrc,target=/root/.netrc"
 _CA = "--mount=type=secret,id=ca,target=/run/secrets/ca"
 _INDEX = "--mount=type=secret,id=index,target=/run/secrets/index"
@@ -124,7 +122,7 @@ def standalone(context: Context) -> list[list[str]]:
     for name in context.platforms:
         build = context.python.builds.get(name)
         url = build.url if build else ""
-        if build is None or not _URL.fullmatch(url) or not re.search(r"\.(tar\.gz|tgz)$", url):
+        if build is None or not debs.URL.fullmatch(url) or not re.search(r"\.(tar\.gz|tgz)$", url):
             raise InvalidFile(
                 f"there is no standalone Python for {name} that an image can unpack",
                 key="image.python.url",
@@ -346,7 +344,7 @@ def _same(place: str, digest: str, otherwise: str, key: str) -> str:
 
 
 def _hex(digest: str, key: str) -> str:
-    if not _HEX.fullmatch(digest):
+    if not debs.HEX.fullmatch(digest):
         raise InvalidFile("a digest is malformed", key=key, found=ascii(digest), expected="64 hex digits")
     return digest
 
