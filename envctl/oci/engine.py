@@ -266,7 +266,7 @@ class Engine:
         arguments: Sequence[str],
         pieces: Iterator[bytes],
         *,
-        user: str,
+        user: str = "65534",
     ) -> bytes:
         """Start a program in a container that reaches nothing, write to its standard input, give what it writes.
 
