@@ -36,7 +36,7 @@ honest: $(STAMP) ## no false alarm on gigabytes: the data science stack, and eve
 
 CAMPAIGN ?= tests
 
-campaign: $(STAMP) ## the long tests at full size: attacks, honest environments, random wheels; CAMPAIGN=… names some of them
+campaign: $(STAMP) ## the long tests: attacks, honest environments, random wheels at full size, and more; CAMPAIGN=… names some
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m campaign $(CAMPAIGN)
 
 fuzz: $(STAMP) ## every reader of foreign files on random inputs, for FUZZ_SECONDS (600) in all, FUZZ_JOBS (2) at once

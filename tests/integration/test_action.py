@@ -17,6 +17,8 @@ from support.locked import PYTHON, lock
 from support.project import Project, envctl
 from support.workflows import ROOT, Action, Component
 
+pytestmark = pytest.mark.campaign
+
 ENVCTL = str(Path(sys.executable).parent / "envctl")
 OFFERED = str(envctl("verify", "--help").out.split("--format [")[1].split("]")[0])
 HOSTILE = [

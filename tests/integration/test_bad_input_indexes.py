@@ -13,6 +13,8 @@ from support.project import BASE, Project, Ran
 from support.server import JSON, IndexServer
 from support.wheels import build_wheel
 
+pytestmark = pytest.mark.campaign
+
 SECRET = "sekret"
 TARGET = f"""
 python = "3.11.9"

@@ -19,6 +19,8 @@ from support.wheels import build_wheel
 
 from envctl.lockfile.read import read_lockfile
 
+pytestmark = pytest.mark.campaign
+
 IMAGE = f"""
 python = "3.11.9"
 dependencies = ["alpha"]

@@ -19,6 +19,8 @@ from support.engine.place import Unavailable
 from envctl.model.finding import Report
 from envctl.report.html import render
 
+pytestmark = pytest.mark.campaign
+
 ALL = reports.reports()
 Open = Callable[..., Page]
 _VOID = {"meta", "input", "br", "rect", "path", "use", "link", "img"}

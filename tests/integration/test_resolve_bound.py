@@ -21,6 +21,8 @@ from envctl.resolve.interface import Resolution
 from envctl.resolve.router import Router
 from envctl.resolve.uv import UvResolver
 
+pytestmark = pytest.mark.campaign
+
 CUTOFF = datetime(2026, 6, 1, tzinfo=timezone.utc)
 
 

@@ -16,6 +16,8 @@ from support.project import Project
 from envctl.install import build as building
 from envctl.install import place as places
 
+pytestmark = pytest.mark.campaign
+
 ROUNDS = 8
 
 
