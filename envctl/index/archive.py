@@ -329,6 +329,8 @@ def _extra(extra: bytes, name: str, size: int, compressed: int, offset: int) -> 
         if kind == 0x7075 and field[5:] != name.encode():
             raise Malformed("has two names", member=name, found=repr(field[5:205]))
         if kind == 0x0001:
+            if len(field) < length:
+                raise Malformed("has sizes that are cut off", member=name)
             values = iter(struct.unpack(f"<{length // 8}Q", field[: length // 8 * 8]))
             size = next(values, size) if size == _FULL else size
             compressed = next(values, compressed) if compressed == _FULL else compressed

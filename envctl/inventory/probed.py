@@ -103,7 +103,7 @@ def _entry(item: dict[str, Any]) -> Entry:
         int(item["mode"]) if item["kind"] != "link" else 0o777,
         int(item.get("size", 0)),
         None if digest is None else str(digest),
-        item.get("link"),
+        str(item["link"]) if item["kind"] == "link" else None,
         start=bytes.fromhex(item.get("start", "")),
     )
 
