@@ -28,7 +28,7 @@ engine: ## a container engine for the tests, with a registry and base images; pr
 engine-down: ## stop it; what was downloaded and made stays
 	@PYTHONPATH=tests $(PYTHON) -B -m support.engine down
 
-test: $(STAMP) ## all tests; starts an engine where none runs
+test: $(STAMP) ## the tests, but for the long ones; starts an engine where none runs
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 honest: $(STAMP) ## no false alarm on gigabytes: the data science stack, and every Python of this machine

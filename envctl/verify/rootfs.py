@@ -23,8 +23,8 @@ LOCKFILE = "opt/envctl/pylock.toml"
 Builds = Mapping[str, str]
 """Path below the standalone build's folder -> sha256 of the file."""
 
-# What else of the base is a program by its name, wherever it lies; package managers rewrite their own below /var.
 _PACKAGES = "-packages/"
+# What else of the base is a program by its name, wherever it lies; package managers rewrite their own below /var.
 _PROGRAM = re.compile(r"(?!var/|tmp/|run/).*(?:\.(?:py|pyc|pth|so|sh|egg|zip|jar|ko)|\.so\.[\d.]+)")
 # What package managers and the loader write for themselves when packages are installed or removed.
 _DERIVED = re.compile(
