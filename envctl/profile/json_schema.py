@@ -58,12 +58,17 @@ def text() -> bytes:
 
 
 def _plain(part: Any) -> Any:
-    """Without null, which TOML has not, and without the defaults that only say "nothing"."""
+    """Without null, which TOML has not, without the defaults that only say "nothing", descriptions on one line.
+
+    Some releases of msgspec keep the indentation of docstrings and some do not.
+    """
     if isinstance(part, (list, tuple)):
         return [_plain(item) for item in part]
     if not isinstance(part, dict):
         return part
     done = {key: _plain(value) for key, value in part.items() if not (key == "default" and _says_nothing(value))}
+    if isinstance(done.get("description"), str):
+        done["description"] = " ".join(done["description"].split())
     choices = done.get("anyOf")
     if choices is not None:
         left = [choice for choice in choices if choice != {"type": "null"}]
