@@ -221,7 +221,7 @@ def packages(context: Context, layers: list[Layer]) -> list[str]:
         f" && {_from_where(context, '--no-index --find-links', '--index-url')} \\",
         ' && if [ -s /run/secrets/ca ]; then set -- "$@" --cert /run/secrets/ca; fi \\',
         f" && with={python} pip=$(echo {_DEBIANS_PIP}) \\",
-        " && if ! $with -m pip --version > /dev/null 2>&1; then \\",
+        " && if ! $with -c 'import pip._internal' 2> /dev/null; then \\",
         '      if [ -f "$pip" ]; then export PYTHONPATH="$pip"; \\',
         f"      else {python} -m venv /tmp/pip && with=/tmp/pip/bin/python; fi; fi \\",
         ' && $with -m pip --isolated --disable-pip-version-check --no-input install "$@" --no-cache-dir \\',
