@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import re
-import ssl
-import threading
 import time
 import urllib.parse
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from types import TracebackType
 
+from support.faulty import Fault, FaultyHandler, FaultyServer
 from support.oci_images import Content, digest
-from support.server import Fault, _Server
 
 _PATH = re.compile(r"/v2/(?P<name>[a-z0-9/._-]+)/(?P<kind>manifests|blobs)/(?P<what>[^/]+)")
 
@@ -32,7 +27,7 @@ class Asked:
     body: bytes = b""
 
 
-class RegistryServer:
+class RegistryServer(FaultyServer):
     """`with RegistryServer() as registry:`; `registry.name` is what references begin with.
 
     Args:
@@ -57,34 +52,15 @@ class RegistryServer:
         tls: Path | None = None,
         host: str = "127.0.0.1",
     ) -> None:
+        super().__init__(_handler(self), tls, host)
         self.user, self.password, self.token = user, password, token
         self.identity_token, self.open = identity_token, open
         self.issued: set[str] = set()
         self.requests: list[Asked] = []
-        self.faults: list[Fault] = []
         self.blobs: dict[str, bytes] = {}
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        if tls is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(tls)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.name = f"{host}:{self._server.server_address[1]}"
-        self.root = f"{'http' if tls is None else 'https'}://{self.name}"
+        self.name = self.address
         self.realm = realm or f"{self.root}/token"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-
-    def __enter__(self) -> RegistryServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.close_all()
-        self._server.server_close()
-        self._thread.join()
 
     def push(self, name: str, content: Content) -> str:
         """Keep an image or an index under `REPOSITORY:TAG`, and return its whole reference."""
@@ -95,51 +71,14 @@ class RegistryServer:
         self.manifests[repository, tag or "latest"] = (content.media_type, content.data)
         return f"{self.name}/{name}"
 
-    def fault(self, prefix: str, **kind: object) -> Fault:
-        """From now on something goes wrong under that path; see `Fault`. The last fault that fits counts."""
-        fault = Fault(prefix, **kind)  # type: ignore[arg-type]
-        self.faults.append(fault)
-        return fault
-
     def asked(self, part: str = "") -> list[str]:
         """`METHOD path` of the requests so far that have this in it."""
         return [line for line in (f"{asked.method} {asked.path}" for asked in self.requests) if part in line]
 
-    def take_fault(self, method: str, path: str) -> Fault | None:
-        for fault in reversed(self.faults):
-            if not path.startswith(fault.prefix) or fault.times == 0 or fault.method not in (None, method):
-                continue
-            if fault.times is not None:
-                fault.times -= 1
-            return fault
-        return None
 
-
-def _handler(registry: RegistryServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 60
-        disable_nagle_algorithm = True
-
-        def setup(self) -> None:
-            super().setup()
-            registry._server.open.add(self.connection)
-
-        def finish(self) -> None:
-            registry._server.open.discard(self.connection)
-            with contextlib.suppress(OSError):
-                super().finish()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def do_GET(self) -> None:
+def _handler(registry: RegistryServer) -> type[FaultyHandler]:
+    class Handler(FaultyHandler):
+        def respond(self) -> None:
             path, _, query = self.path.partition("?")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             asked = Asked(
@@ -150,19 +89,19 @@ def _handler(registry: RegistryServer) -> type[BaseHTTPRequestHandler]:
                 body,
             )
             registry.requests.append(asked)
-            fault = registry.take_fault(self.command, path) or Fault("")
+            fault = registry.take_fault(self.command, path)
             if fault.delay:
                 time.sleep(fault.delay)
             if fault.drop:
                 self.close_connection = True
             elif fault.redirect is not None:
-                self._answer(fault.status or 307, b"", {"Location": fault.redirect}, fault)
+                self.answer(fault.status or 307, b"", {"Location": fault.redirect}, fault)
             elif fault.status is not None:
-                self._answer(fault.status, fault.body or b"", {"Content-Type": "application/json"}, fault)
+                self.answer(fault.status, fault.body or b"", {"Content-Type": "application/json"}, fault)
             elif path == "/token":
                 self._token(asked, fault)
             elif not self._allowed(asked):
-                self._answer(401, _error("UNAUTHORIZED", "authentication required"), self._challenge(path), fault)
+                self.answer(401, _error("UNAUTHORIZED", "authentication required"), self._challenge(path), fault)
             else:
                 self._serve(path, fault)
 
@@ -191,13 +130,13 @@ def _handler(registry: RegistryServer) -> type[BaseHTTPRequestHandler]:
             )
             known = known or (asked.method == "GET" and (registry.open or self._is_user(asked)))
             if not known:
-                self._answer(401, _error("UNAUTHORIZED", "who are you?"), {}, fault)
+                self.answer(401, _error("UNAUTHORIZED", "who are you?"), {}, fault)
                 return
             token = f"token-{len(registry.issued)}"
             registry.issued.add(token)
             key = "access_token" if asked.method == "POST" else "token"
             body = json.dumps({key: token, "expires_in": 300}).encode() if fault.body is None else fault.body
-            self._answer(200, body, {"Content-Type": "application/json"}, fault)
+            self.answer(200, body, {"Content-Type": "application/json"}, fault)
 
         def _serve(self, path: str, fault: Fault) -> None:
             match = _PATH.fullmatch(path)
@@ -206,9 +145,9 @@ def _handler(registry: RegistryServer) -> type[BaseHTTPRequestHandler]:
                 if found is not None:
                     kind, data = found
                     headers = {"Content-Type": kind, "Docker-Content-Digest": digest(data)}
-                    self._answer(200, data if fault.body is None else fault.body, headers, fault)
+                    self.answer(200, data if fault.body is None else fault.body, headers, fault)
                     return
-                self._answer(404, _error("MANIFEST_UNKNOWN", "manifest unknown"), {}, fault)
+                self.answer(404, _error("MANIFEST_UNKNOWN", "manifest unknown"), {}, fault)
             elif match is not None and match["what"] in registry.blobs:
                 data = registry.blobs[match["what"]] if fault.body is None else fault.body
                 asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
@@ -217,30 +156,9 @@ def _handler(registry: RegistryServer) -> type[BaseHTTPRequestHandler]:
                     status, first = 206, int(asked[1])
                     headers["Content-Range"] = f"bytes {first}-{len(data) - 1}/{len(data)}"
                     data = data[first:]
-                self._answer(status, data, headers, fault)
+                self.answer(status, data, headers, fault)
             else:
-                self._answer(404, _error("BLOB_UNKNOWN", "blob unknown to registry"), {}, fault)
-
-        def _answer(self, status: int, body: bytes, headers: dict[str, str], fault: Fault) -> None:
-            self.send_response(status)
-            headers = {"Content-Length": str(len(body) if fault.claim is None else fault.claim), **headers}
-            for name, value in {**headers, **fault.headers}.items():
-                if value:
-                    self.send_header(name, value)
-            if fault.cut is not None or fault.claim is not None or fault.headers.get("Content-Length") == "":
-                self.close_connection = True
-            self.end_headers()
-            if self.command == "HEAD":
-                return
-            try:
-                if not fault.drip:
-                    self.wfile.write(body if fault.cut is None else body[: fault.cut])
-                    return
-                for byte in body:
-                    self.wfile.write(bytes([byte]))
-                    time.sleep(fault.drip)
-            except OSError:
-                self.close_connection = True  # whoever asked has heard enough
+                self.answer(404, _error("BLOB_UNKNOWN", "blob unknown to registry"), {}, fault)
 
     return Handler
 

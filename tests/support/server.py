@@ -3,62 +3,19 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import gzip
 import hashlib
 import html
 import json
 import re
-import socket
-import ssl
-import threading
 import time
 import urllib.parse
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
+from support.faulty import Fault, FaultyHandler, FaultyServer
 
 JSON = "application/vnd.pypi.simple.v1+json"
-
-
-@dataclass
-class Fault:
-    """What goes wrong for requests whose path begins with `prefix`; `times` of them, None for all.
-
-    Attributes:
-        status: answer with this status (and `body`, or nothing).
-        body: these bytes in place of the real ones.
-        headers: added to the answer; they replace those of the same name.
-        delay: seconds before the answer begins.
-        cut: close after so many bytes of the body.
-        drip: seconds between single bytes of the body.
-        no_ranges: ignore Range headers.
-        wrong_range: answer ranges with other bytes than asked for (shifted by so many).
-        redirect: 302 to this URL.
-        gzip: answer gzip-encoded although nobody asked for it.
-        claim: the Content-Length to claim.
-        drop: close without any answer.
-        method: only for requests with this method.
-    """
-
-    prefix: str
-    status: int | None = None
-    body: bytes | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-    cut: int | None = None
-    drip: float = 0.0
-    no_ranges: bool = False
-    wrong_range: int = 0
-    redirect: str | None = None
-    gzip: bool = False
-    claim: int | None = None
-    drop: bool = False
-    method: str | None = None
-    times: int | None = None
 
 
 @dataclass
@@ -72,7 +29,7 @@ class _File:
     requires_python: str | None
 
 
-class IndexServer:
+class IndexServer(FaultyServer):
     """`with IndexServer() as index:`; `index.url` is the simple index, files lie beside it under `/files/`.
 
     Args:
@@ -95,35 +52,13 @@ class IndexServer:
         tls: Path | None = None,
         host: str = "127.0.0.1",
     ) -> None:
+        super().__init__(_handler(self), tls, host)
         self.requests: list[tuple[str, str, dict[str, str]]] = []
-        self.faults: list[Fault] = []
         self.files: dict[str, dict[str, _File]] = {}
         self.pages: dict[str, tuple[str, bytes]] = {}
-        self.connections = 0
         self.user, self.password = user, password
         self.json_form, self.relative, self.sizes = json_form, relative, sizes
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
-        scheme = "http"
-        if tls is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(tls)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-            scheme = "https"
-        self.root = f"{scheme}://{host}:{self._server.server_address[1]}"
         self.url = f"{self.root}/simple"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-
-    def __enter__(self) -> IndexServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.close_all()
-        self._server.server_close()
-        self._thread.join()
 
     def with_credentials(self, user: str | None = None, password: str | None = None) -> str:
         """`url` with credentials in it: those of the server, or others."""
@@ -163,24 +98,9 @@ class IndexServer:
         """Answer a path with fixed bytes."""
         self.pages[path] = (content_type, body)
 
-    def fault(self, prefix: str, **kind: object) -> Fault:
-        """From now on something goes wrong under that path; see `Fault`. The last fault that fits counts."""
-        fault = Fault(prefix, **kind)  # type: ignore[arg-type]
-        self.faults.append(fault)
-        return fault
-
     def asked(self, prefix: str) -> list[tuple[str, str, dict[str, str]]]:
         """The requests so far whose path begins so."""
         return [request for request in self.requests if request[1].startswith(prefix)]
-
-    def take_fault(self, method: str, path: str) -> Fault | None:
-        for fault in reversed(self.faults):
-            if not path.startswith(fault.prefix) or fault.times == 0 or fault.method not in (None, method):
-                continue
-            if fault.times is not None:
-                fault.times -= 1
-            return fault
-        return None
 
     def render(self, name: str, accept: str) -> tuple[str, bytes]:
         base = "../../files/" if self.relative else f"{self.root}/files/"
@@ -231,60 +151,23 @@ def _version(filename: str) -> object:
     return filename.removesuffix(".tar.gz").rpartition("-")[2]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        super().__init__(address, handler)
-        self.open: set[socket.socket] = set()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is no event for a test."""
-
-    def close_all(self) -> None:
-        for connection in list(self.open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-def _handler(index: IndexServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        timeout = 60
-        disable_nagle_algorithm = True
-
-        def setup(self) -> None:
-            super().setup()
-            index.connections += 1
-            index._server.open.add(self.connection)
-
-        def finish(self) -> None:
-            index._server.open.discard(self.connection)
-            with contextlib.suppress(OSError):
-                super().finish()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base class's name
-            pass
-
-        def do_HEAD(self) -> None:
-            self.do_GET()
-
-        def do_GET(self) -> None:
+def _handler(index: IndexServer) -> type[FaultyHandler]:
+    class Handler(FaultyHandler):
+        def respond(self) -> None:
             path = self.path.partition("?")[0]
             index.requests.append((self.command, path, {k.lower(): v for k, v in self.headers.items()}))
-            fault = index.take_fault(self.command, path) or Fault("")
+            fault = index.take_fault(self.command, path)
             if fault.delay:
                 time.sleep(fault.delay)
             if fault.drop:
                 self.close_connection = True
                 return
             if not self._allowed():
-                self._answer(401, b"who are you?", {"WWW-Authenticate": 'Basic realm="index"'}, Fault(""))
+                self.answer(401, b"who are you?", {"WWW-Authenticate": 'Basic realm="index"'}, Fault(""))
             elif fault.redirect is not None:
-                self._answer(fault.status or 302, b"", {"Location": fault.redirect}, fault)
+                self.answer(fault.status or 302, b"", {"Location": fault.redirect}, fault)
             elif fault.status is not None:
-                self._answer(fault.status, fault.body or b"", {"Content-Type": "text/plain"}, fault)
+                self.answer(fault.status, fault.body or b"", {"Content-Type": "text/plain"}, fault)
             else:
                 self._serve(path, fault)
 
@@ -298,17 +181,17 @@ def _handler(index: IndexServer) -> type[BaseHTTPRequestHandler]:
             parts = path.strip("/").split("/")
             if path in index.pages:
                 kind, body = index.pages[path]
-                self._answer(200, body if fault.body is None else fault.body, {"Content-Type": kind}, fault)
+                self.answer(200, body if fault.body is None else fault.body, {"Content-Type": kind}, fault)
             elif len(parts) == 2 and parts[0] == "simple" and parts[1] in index.files:
                 if not path.endswith("/"):
-                    self._answer(301, b"", {"Location": f"{path}/"}, fault)
+                    self.answer(301, b"", {"Location": f"{path}/"}, fault)
                     return
                 kind, body = index.render(parts[1], self.headers.get("Accept", ""))
-                self._answer(200, body if fault.body is None else fault.body, {"Content-Type": kind}, fault)
+                self.answer(200, body if fault.body is None else fault.body, {"Content-Type": kind}, fault)
             elif len(parts) == 2 and parts[0] == "files" and (file := self._file(parts[1])) is not None:
                 self._serve_file(file.path.read_bytes() if fault.body is None else fault.body, fault)
             else:
-                self._answer(404, b"no such page", {"Content-Type": "text/plain"}, fault)
+                self.answer(404, b"no such page", {"Content-Type": "text/plain"}, fault)
 
         def _file(self, quoted: str) -> _File | None:
             filename = urllib.parse.unquote(quoted)
@@ -320,7 +203,7 @@ def _handler(index: IndexServer) -> type[BaseHTTPRequestHandler]:
             if asked is None or fault.no_ranges:
                 if fault.no_ranges:
                     del headers["Accept-Ranges"]
-                self._answer(200, data, headers, fault)
+                self.answer(200, data, headers, fault)
                 return
             size = len(data)
             if not asked[1]:
@@ -328,33 +211,10 @@ def _handler(index: IndexServer) -> type[BaseHTTPRequestHandler]:
             else:
                 first, last = int(asked[1]), min(int(asked[2] or size), size - 1)
             if first > last:
-                self._answer(416, b"", {"Content-Range": f"bytes */{size}"}, fault)
+                self.answer(416, b"", {"Content-Range": f"bytes */{size}"}, fault)
                 return
             first, last = max(0, first - fault.wrong_range), max(0, last - fault.wrong_range)
             headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-            self._answer(206, data[first : last + 1], headers, fault)
-
-        def _answer(self, status: int, body: bytes, headers: dict[str, str], fault: Fault) -> None:
-            if fault.gzip:
-                body = gzip.compress(body)
-                headers["Content-Encoding"] = "gzip"
-            self.send_response(status)
-            headers = {"Content-Length": str(len(body) if fault.claim is None else fault.claim), **headers}
-            for name, value in {**headers, **fault.headers}.items():
-                self.send_header(name, value)
-            if fault.cut is not None or fault.claim is not None:
-                self.close_connection = True
-            self.end_headers()
-            if self.command == "HEAD":
-                return
-            if fault.cut is not None:
-                body = body[: fault.cut]
-            if not fault.drip:
-                self.wfile.write(body)
-                return
-            for byte in body:
-                self.wfile.write(bytes([byte]))
-                self.wfile.flush()
-                time.sleep(fault.drip)
+            self.answer(206, data[first : last + 1], headers, fault)
 
     return Handler
