@@ -13,7 +13,8 @@ from envctl.render.context import Context
 from envctl.render.escape import absolute, copy_form, inside, shell
 from envctl.render.layers import Layer
 
-LOCKFILE = "/opt/envctl/pylock.toml"
+_FOLDER = "/opt/envctl"
+LOCKFILE = f"{_FOLDER}/pylock.toml"
 _APP = "/layers/app_files"
 _MARK = "# ---- what Dockerfiles carry"
 _VERSION = re.compile(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
@@ -27,6 +28,7 @@ _WHEELS = "--mount=type=bind,from=wheels,target=/wheels"
 _CACHE = "--mount=type=cache,id=envctl-uv,target=/root/.cache/uv"
 _TRUST = "if [ -s /run/secrets/ca ]; then export SSL_CERT_FILE=/run/secrets/ca; fi"
 _UV = "/opt/uv/bin/uv"
+_INSTALLER = "--mount=type=bind,from=installer,source=/opt/uv,target=/opt/uv"
 _OTHER = "the lockfile is not the one that this Dockerfile was rendered from"
 _UNPINNED = (
     "# OS packages come from the archive as it is on the day of the build: no snapshot of it is pinned, so",
@@ -204,15 +206,15 @@ def _installer(context: Context) -> list[str]:
     return [f"uv=={installer.version} {hashes}"]
 
 
-def packages(context: Context, layers: list[Layer]) -> list[str]:
-    """The installer by its sha256; the environment, installed from the lockfile with every hash enforced, in layers."""
-    seen = " --system-site-packages" if context.image.provides else ""
-    rows = [" ".join([layer.name, str(min(layer.moment, context.epoch)), *layer.packages]) for layer in layers]
-    rows[-1] = " ".join(rows[-1].split()[:2])
-    python = context.interpreter
+def installer(context: Context) -> list[str]:
+    """The installer by its sha256, in a stage of its own.
+
+    BuildKit digests the whole file system that a step with secrets begins from, gigabytes of a CUDA base. So all such
+    steps begin from `tools`, which seldom changes, and what changes is mounted: it is digested once.
+    """
     return [
-        "# The environment: exactly the lockfile, wheels only, every hash enforced; then split into layers.",
-        "FROM tools AS packages",
+        "# The installer, in a folder that is thrown away.",
+        "FROM tools AS installer",
         f"RUN {_WHEELS} \\",
         *(f"    {mount} \\" for mount in _secrets(context)),
         "    printf '%s\\n' \\",
@@ -220,27 +222,47 @@ def packages(context: Context, layers: list[Layer]) -> list[str]:
         "      > /tmp/installer.txt \\",
         f" && {_from_where(context, '--no-index --find-links', '--index-url')} \\",
         ' && if [ -s /run/secrets/ca ]; then set -- "$@" --cert /run/secrets/ca; fi \\',
-        f" && with={python} pip=$(echo {_DEBIANS_PIP}) \\",
+        f" && with={context.interpreter} pip=$(echo {_DEBIANS_PIP}) \\",
         " && if ! $with -c 'import pip._internal' 2> /dev/null; then \\",
         '      if [ -f "$pip" ]; then export PYTHONPATH="$pip"; \\',
-        f"      else {python} -m venv /tmp/pip && with=/tmp/pip/bin/python; fi; fi \\",
+        f"      else {context.interpreter} -m venv /tmp/pip && with=/tmp/pip/bin/python; fi; fi \\",
         ' && $with -m pip --isolated --disable-pip-version-check --no-input install "$@" --no-cache-dir \\',
         "      --no-deps --only-binary :all: --require-hashes --target /opt/uv -r /tmp/installer.txt",
-        f"COPY {copy_form(str(context.target.lockfile), LOCKFILE, 'tool.envctl.profile')}",
-        f"RUN {_CACHE} \\",
-        f"    {_WHEELS} \\",
-        *(f"    {mount} \\" for mount in _secrets(context)),
-        f"    {_same(LOCKFILE, context.lock_digest, _OTHER, 'lock_digest')} \\",
-        f" && {_TRUST} \\",
-        f" && {python} -m venv --without-pip{seen} /opt/venv \\",
-        f" && {_from_where(context, '--offline --no-index --find-links', '--default-index', locked=False)} \\",
-        f" && if [ $# = 0 ]; then set -- {LOCKFILE}; \\",
-        f"    else {python} -I /opt/layers.py pins {LOCKFILE} > /tmp/pins.txt \\",
-        '      && set -- "$@" /tmp/pins.txt; fi \\',
-        f" && {_UV} pip sync --no-config --preview-features pylock --no-build --require-hashes \\",
-        '      --python /opt/venv/bin/python "$@" \\',
-        " && rm -f /opt/venv/.lock \\",
-        f" && {python} -I /opt/layers.py" + "".join(f" \\\n      '{row}'" for row in rows),
+    ]
+
+
+def packages(context: Context, layers: list[Layer]) -> list[list[str]]:
+    """The environment, installed from the lockfile with every hash enforced, in layers."""
+    seen = " --system-site-packages" if context.image.provides else ""
+    rows = [" ".join([layer.name, str(min(layer.moment, context.epoch)), *layer.packages]) for layer in layers]
+    rows[-1] = " ".join(rows[-1].split()[:2])
+    python = context.interpreter
+    return [
+        [
+            "# The lockfile, for the step that installs it.",
+            "FROM scratch AS lockfile",
+            f"COPY {copy_form(str(context.target.lockfile), LOCKFILE, 'tool.envctl.profile')}",
+        ],
+        [
+            "# The environment: exactly the lockfile, wheels only, every hash enforced; then split into layers.",
+            "FROM tools AS packages",
+            f"RUN {_CACHE} \\",
+            f"    --mount=type=bind,from=lockfile,source={_FOLDER},target={_FOLDER} \\",
+            f"    {_INSTALLER} \\",
+            f"    {_WHEELS} \\",
+            *(f"    {mount} \\" for mount in _secrets(context)),
+            f"    {_same(LOCKFILE, context.lock_digest, _OTHER, 'lock_digest')} \\",
+            f" && {_TRUST} \\",
+            f" && {python} -m venv --without-pip{seen} /opt/venv \\",
+            f" && {_from_where(context, '--offline --no-index --find-links', '--default-index', locked=False)} \\",
+            f" && if [ $# = 0 ]; then set -- {LOCKFILE}; \\",
+            f"    else {python} -I /opt/layers.py pins {LOCKFILE} > /tmp/pins.txt \\",
+            '      && set -- "$@" /tmp/pins.txt; fi \\',
+            f" && {_UV} pip sync --no-config --preview-features pylock --no-build --require-hashes \\",
+            '      --python /opt/venv/bin/python "$@" \\',
+            " && rm -f /opt/venv/.lock \\",
+            f" && {python} -I /opt/layers.py" + "".join(f" \\\n      '{row}'" for row in rows),
+        ],
     ]
 
 
@@ -277,6 +299,7 @@ def project(context: Context) -> list[list[str]]:
     )
     source = str(PurePosixPath(inside(own.path, "project.path")))
     steps = [
+        f"{context.interpreter} -m venv --without-pip /opt/venv",
         _TRUST,
         _from_where(context, "--offline --no-index --find-links", "--default-index"),
         *newer,
@@ -288,15 +311,21 @@ def project(context: Context) -> list[list[str]]:
     ]
     return [
         [
-            "# The project's own package, built as a wheel. Its build backend is the newest of the lockfile's cutoff.",
-            "FROM packages AS project",
-            "ARG SOURCE_DATE_EPOCH",
+            "# What the project's own package is built from.",
+            "FROM scratch AS source",
             f"COPY {copy_form(source, '/src/', 'project.path')}",
+        ],
+        [
+            "# The project's own package, built as a wheel. Its build backend is the newest of the lockfile's cutoff.",
+            "FROM tools AS project",
+            "ARG SOURCE_DATE_EPOCH",
             f"RUN {_CACHE} \\",
+            "    --mount=type=bind,from=source,source=/src,target=/src,rw \\",
+            f"    {_INSTALLER} \\",
             f"    {_WHEELS} \\",
             *(f"    {mount} \\" for mount in _secrets(context)),
             "    " + " \\\n && ".join(steps),
-        ]
+        ],
     ]
 
 

@@ -61,7 +61,12 @@ UGLY = [
     "x" * 5000,
 ]
 CONTROL = ["a\nRUN id", "a\r\nb", "\0", "\x1b[2J", "a\tb", "\x7f", "\x85", "\u2028", "\u2029", "\ud800"]
-SHAPE = ["FROM", "FROM", "FROM", "USER", "ENV", "RUN", "RUN", "FROM", "RUN", "COPY", "RUN", "FROM", "ARG", "COPY"]
+SHAPE = [
+    *("FROM", "FROM"),  # base, wheels
+    *("FROM", "USER", "ENV", "RUN", "RUN"),  # tools
+    *("FROM", "RUN", "FROM", "COPY", "FROM", "RUN"),  # installer, lockfile, packages
+    *("FROM", "ARG", "COPY"),  # application
+]
 
 
 def rendered(image: Image) -> str:
