@@ -156,7 +156,7 @@ def test_interrupted_build_ends_all_that_it_began(number, image_project, engine,
             env=os.environ | {"UV_INDEX_X_PASSWORD": "p"},
         )  # fmt: skip
         assert running.stderr is not None
-        line = next((line for line in running.stderr if "[packages 1/3]" in line), "")
+        line = next((line for line in running.stderr if "[installer 1/1]" in line), "")
         assert line
         time.sleep(0.2)
         running.send_signal(number)
