@@ -22,6 +22,8 @@ from envctl.resolve.uv import UvResolver
 from envctl.system import uv
 from envctl.system.http import Client
 
+pytestmark = pytest.mark.campaign
+
 PURE = ("idna", "jmespath", "setuptools", "bidict", "six")
 
 

@@ -18,6 +18,8 @@ from support.wheels import build_wheel
 from envctl.model.finding import Verdict
 from envctl.model.lockfile import Policy, Project
 
+pytestmark = pytest.mark.campaign
+
 MAKERS: dict[str, Callable[[Path], Path]] = {
     "venv": lambda place: (env.run(env.BASE, "-m", "venv", "--without-pip", place), place)[1],
     "venv-prompt": lambda place: (env.run(env.BASE, "-m", "venv", "--without-pip", "--prompt", "my env", place), place)[

@@ -12,7 +12,7 @@ from support.environments import SITE, errors, lock_for, verify
 
 from envctl.model.finding import Verdict
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.campaign]
 
 PINS = (
     "docutils==0.19",  # scripts with #!python, some with a coding line
