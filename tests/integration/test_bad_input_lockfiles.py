@@ -16,6 +16,8 @@ from support.server import IndexServer
 
 from envctl.lockfile.seal import sealed
 
+pytestmark = pytest.mark.campaign
+
 IMAGE = f'python = "3.11.9"\ndependencies = ["alpha"]\n[image]\nbase = "{BASE}"\n'
 READERS = (["dockerfile", "train", "-o", "-"], ["tree", "train"], ["diff", "train", "train"])
 INSTALLERS = (["sync", "train", "--venv", "made"], ["verify", "train", "--venv", "there"])

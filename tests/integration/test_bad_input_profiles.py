@@ -17,6 +17,8 @@ from support.server import IndexServer
 
 from envctl.profile import schema
 
+pytestmark = pytest.mark.campaign
+
 GOOD = f"""\
 python = "3.11.9"
 dependencies = ["alpha"]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from support.faulty import Fault
 from support.oci_images import Content, image, index
 from support.project import Project
 from support.registry import RegistryServer
@@ -326,11 +327,12 @@ def test_the_registry_is_asked_while_the_packages_are_resolved(stocked, registry
     stocked.profile(profile(registry.push("python:3.11", both()), python="3.11.9"))
     seen: list[bool] = []
 
-    def wait(method: str, path: str) -> None:
+    def wait(method: str, path: str) -> Fault:
         end = time.monotonic() + 20
         while not stocked.index.requests and time.monotonic() < end:
             time.sleep(0.01)
         seen.append(bool(stocked.index.requests))
+        return Fault("")
 
     monkeypatch.setattr(registry, "take_fault", wait)
     assert stocked.run("lock").status == 0

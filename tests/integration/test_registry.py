@@ -148,7 +148,7 @@ def test_connections_are_kept(registry):
         for layer in found.layers:
             with found.open(layer) as stream:
                 stream.read()
-        assert registry.connections == 1
+        assert registry.open_connections == 1
 
 
 # Streams
@@ -218,7 +218,7 @@ def test_a_stream_that_is_closed_early_gives_its_connection_back(registry):
         for _ in range(20):
             with found.open(found.layers[0]) as stream:
                 stream.read(1)
-        assert registry.connections <= 8
+        assert registry.open_connections <= 8
 
 
 # Logins

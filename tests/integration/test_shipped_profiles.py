@@ -23,7 +23,7 @@ STACK = {
 HERE = {"TZ": "Asia/Kathmandu", "LANG": "de_DE.UTF-8", "LC_ALL": "C.UTF-8", "USER": "anna", "LOGNAME": "anna"}
 THERE = {"TZ": "America/St_Johns", "LANG": "C", "LC_ALL": "C", "USER": "root", "PYTHONHASHSEED": "7"}
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.campaign]
 
 
 def lock(folder: Path, target: str, env: dict[str, str], umask: int) -> Path:

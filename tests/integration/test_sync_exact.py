@@ -12,6 +12,8 @@ import pytest
 from support.locked import PYTHON, change, lock
 from support.project import Project
 
+pytestmark = pytest.mark.campaign
+
 
 def run(*command: object, **options: object) -> str:
     """Standard output of a program that must succeed."""

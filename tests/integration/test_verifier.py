@@ -24,6 +24,8 @@ from support.project import envctl
 
 import envctl as package
 
+pytestmark = pytest.mark.campaign
+
 INFO = f"{SITE}/Alpha_Tools-1.0.dist-info"
 CLEAN = {"PATH": os.defpath}
 

@@ -86,6 +86,11 @@ class FaultyServer:
         """How many there were so far."""
         return self._http.connections
 
+    @property
+    def open_connections(self) -> int:
+        """How many there are now."""
+        return len(self._http.open)
+
     def fault(self, prefix: str, **kind: object) -> Fault:
         """From now on something goes wrong under that path; see `Fault`. The last fault that fits counts."""
         fault = Fault(prefix, **kind)  # type: ignore[arg-type]

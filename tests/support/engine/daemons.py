@@ -179,7 +179,7 @@ def _start(place: Place, argv: Sequence[object], log: Path) -> int:
     # By way of a shell that ends at once, so that no one here has to wait for it, nor is warned that it runs.
     script = 'log=$1; shift; "$@" >>"$log" 2>&1 </dev/null & echo $!'
     shell_argv = [str(arg) for arg in ("sh", "-c", script, "sh", log, *argv)]
-    env = place.environment()
+    env = place.environment(GOGC="400")  # these collect less often, and take more memory
     shell = subprocess.run(
         shell_argv,
         check=True,
