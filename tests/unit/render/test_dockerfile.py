@@ -162,6 +162,22 @@ def test_every_base_is_pinned_and_nothing_pulls_a_frontend(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GOLDEN)
+def test_steps_with_secrets_begin_from_what_seldom_changes(name: str) -> None:
+    """The engine digests all that such a step begins from; a copy before it would make that new each time."""
+    before: list[tuple[str, ...]] = []
+    steps = 0
+    for instruction in read(dockerfile.render(GOLDEN[name], lock_digest=LOCK_DIGEST)).instructions:
+        if instruction.name == "FROM":
+            before = []
+        elif instruction.name == "RUN" and any("type=secret" in flag for flag in instruction.flags):
+            assert before == [("tools",)]
+            steps += 1
+        if instruction.name != "ARG":
+            before.append(instruction.words[:1])
+    assert steps >= 2
+
+
+@pytest.mark.parametrize("name", GOLDEN)
 def test_copied_stages_and_trees_exist(name: str) -> None:
     text = dockerfile.render(GOLDEN[name], lock_digest=LOCK_DIGEST)
     stages = {i.words[2] for i in read(text).instructions if i.name == "FROM" and len(i.words) == 3}
