@@ -175,11 +175,12 @@ class FaultyHandler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
+        body = body[: fault.cut]
         try:
             if not fault.drip:
-                self.wfile.write(body if fault.cut is None else body[: fault.cut])
+                self.wfile.write(body)
                 return
-            for byte in body if fault.cut is None else body[: fault.cut]:
+            for byte in body:
                 self.wfile.write(bytes([byte]))
                 time.sleep(fault.drip)
         except OSError:
