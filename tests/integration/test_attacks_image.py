@@ -10,7 +10,6 @@ import pytest
 from support.attacked import VENV, Victim, attacked, changed_lock, image_targets
 from support.attacks import IMAGE, rows_of
 from support.attacks import groups as groups_of
-from support.attacks.interpreter import INTERPRETER
 from support.attacks.row import BASE, VERSION
 from support.judging import Seen, each_taken_out, is_named, seen, unexpected
 from support.project import Ran
@@ -26,11 +25,7 @@ from support.readers import (
     missing,
 )
 
-# The others of the interpreter are read in the campaign.
-LATER = {row.group for row in INTERPRETER if IMAGE in row.where} - {
-    "home in pyvenv.cfg and bin/python both lead to a wrapper"
-}
-GROUPS = tuple(group for group in groups_of(IMAGE) if group not in LATER)
+GROUPS = groups_of(IMAGE)
 ROWS = [(group, row) for group in GROUPS for row in rows_of(group, IMAGE)]
 MATRIX = [
     *(("together", reader) for reader in READERS if reader is not by_the_engines_files),
@@ -68,15 +63,6 @@ def test_an_attack_on_an_image(answers, group, row):
     assert answer.verdict in ("changed", "untrusted")
     assert is_named(row, target, answer.found)
     assert not is_named(row, target, answer.without.get(row.check, []))
-
-
-@pytest.mark.campaign
-@pytest.mark.parametrize("group", sorted(LATER))
-def test_an_attack_on_the_interpreter_of_an_image(answers, group):
-    (row,), targets = rows_of(group, IMAGE), image_targets(group)
-    assert is_named(row, targets[row.name], answers(group).found)
-    assert not is_named(row, targets[row.name], answers(group).without[row.check])
-    assert unexpected([row], targets, answers(group).found) == []
 
 
 @pytest.mark.parametrize("group", GROUPS)

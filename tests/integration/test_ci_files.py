@@ -14,6 +14,8 @@ import yaml
 from support.pages import File, steps
 from support.workflows import ROOT
 
+pytestmark = pytest.mark.campaign
+
 BIN = Path(sys.executable).parent
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
 LINT = """

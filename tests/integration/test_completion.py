@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from support.project import envctl
 
+pytestmark = pytest.mark.campaign
+
 TRAIN = 'extends = ["base"]\npython = "3.11"\n[variants.cuda]\ncuda = "12.8"\n'
 LOCK = 'lock-version = "1.0"\n\n[[packages]]\nname = "numpy"\n\n[[packages]]\nname = "numba"\n'
 

@@ -11,8 +11,6 @@ import pytest
 from support.engine import registry
 from support.engine.client import Engine
 
-pytestmark = pytest.mark.campaign  # what all other tests of images stand on; made once, it stays what it is
-
 OFFICIAL_BIN = {"python", "python3", "python3.11", "pip", "pip3", "pip3.11", "pydoc", "python-config", "wheel"}
 
 

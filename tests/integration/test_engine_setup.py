@@ -82,7 +82,6 @@ def nothing_is_left_of(spare: Spare) -> None:
     assert str(spare.place.run) not in mounts
 
 
-@pytest.mark.campaign
 def test_two_at_once_share_one_engine(spare: Spare) -> None:
     both = [spare.start("up") for _ in range(2)]
     printed = [process.communicate(timeout=300)[0] for process in both]
@@ -96,7 +95,6 @@ def test_two_at_once_share_one_engine(spare: Spare) -> None:
     ]
 
 
-@pytest.mark.campaign
 def test_an_engine_that_runs_is_found_again(spare: Spare) -> None:
     first, daemon = spare.run("up"), spare.pid("docker.pid")
 
@@ -104,7 +102,6 @@ def test_an_engine_that_runs_is_found_again(spare: Spare) -> None:
     assert spare.pid("docker.pid") == daemon
 
 
-@pytest.mark.campaign
 def test_killed_daemons_come_back_with_the_same_addresses(spare: Spare) -> None:
     first = spare.run("up")
     daemon = spare.pid("docker.pid")
@@ -116,7 +113,6 @@ def test_killed_daemons_come_back_with_the_same_addresses(spare: Spare) -> None:
     assert spare.docker("run", "--rm", "--network=none", first["BASE_BARE"], "echo", "it runs") == "it runs\n"
 
 
-@pytest.mark.campaign
 def test_down_ends_running_containers_too(spare: Spare) -> None:
     base = spare.run("up")["BASE_BARE"]
     spare.docker("run", "--detach", "--network=none", base, "sleep", "86401")
@@ -128,7 +124,6 @@ def test_down_ends_running_containers_too(spare: Spare) -> None:
     assert sleeping("86401") == []
 
 
-@pytest.mark.campaign
 def test_down_ends_what_killed_daemons_left_behind(spare: Spare) -> None:
     base = spare.run("up")["BASE_BARE"]
     spare.docker("run", "--detach", "--network=none", base, "sleep", "86402")
@@ -141,7 +136,6 @@ def test_down_ends_what_killed_daemons_left_behind(spare: Spare) -> None:
     assert sleeping("86402") == []
 
 
-@pytest.mark.campaign
 def test_an_engine_that_is_offered_is_taken_and_left_running(spare: Spare, engine: Engine) -> None:
     lines = spare.run("up", DOCKER_HOST=engine.state.host)
     started = spare.running()
@@ -169,7 +163,7 @@ def pytest_with(spare: Spare, **environ: str) -> str:
         "tests/integration/test_engine_bases.py",
     ]
     done = subprocess.run(
-        [*argv, "-m", "campaign", "-k", "by_tag_and_digest or no_shell"],
+        [*argv, "-k", "by_tag_and_digest or no_shell"],
         cwd=TESTS.parent,
         env=env,
         check=False,
@@ -180,14 +174,12 @@ def pytest_with(spare: Spare, **environ: str) -> str:
     return done.stdout
 
 
-@pytest.mark.campaign
 def test_a_session_ends_the_engine_that_it_started(spare: Spare) -> None:
     assert "2 passed" in pytest_with(spare, CI="")
 
     nothing_is_left_of(spare)
 
 
-@pytest.mark.campaign
 @pytest.mark.parametrize(("ci", "stays"), [("", True), ("true", False)])
 def test_an_engine_started_by_hand_stays_except_in_ci(spare: Spare, ci: str, stays: bool) -> None:
     spare.run("up")

@@ -17,6 +17,8 @@ from support.project import Project
 
 __all__ = ["docs_index"]
 
+pytestmark = pytest.mark.campaign
+
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 

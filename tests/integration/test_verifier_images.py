@@ -44,7 +44,6 @@ def test_a_right_image_is_only_right_by_its_own_word(victim: Victim, archive: Pa
     assert found["package_set"]["found"] == found["package_set"]["expected"]
 
 
-@pytest.mark.campaign
 def test_what_was_changed_is_found_from_inside_too(victim: Victim, archive: Path) -> None:
     changed = victim.derive(
         "single-changed",
@@ -66,7 +65,6 @@ def test_what_was_changed_is_found_from_inside_too(victim: Victim, archive: Path
     assert (done.returncode, "mark" in done.stderr) == (1, False), "no hook of the environment has run"
 
 
-@pytest.mark.campaign
 def test_an_archive_is_told_as_envctl_tells_it(
     victim: Victim, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
