@@ -26,8 +26,6 @@ _DIGEST = re.compile(r"sha256=([A-Za-z0-9_-]{43})")
 _BASE64 = re.compile(r"[A-Za-z0-9_-]*")
 _DIGITS = re.compile(r"[0-9]*")
 _LEAVES = re.compile(r"(?:^|/)\.{0,2}(?:/|$)|[\\\0]|^[A-Za-z]:")
-_SAID_AGAIN = re.compile(rb"# coding: ([-\w.]+)\n")
-_CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _DOTTED = r"\w+(?:\.\w+)*"
 _ENTRY_POINT = re.compile(rf"({_DOTTED}):({_DOTTED})\s*(?:\[\s*[\w-]+(?:\s*,\s*\w+)*\s*\])?")
 _SCRIPT_NAME = re.compile(r"[^\s\[\]/\0=;#][^\s\[\]/\0=]*")
@@ -230,37 +228,6 @@ def _plain_entry_points(text: str) -> dict[str, dict[str, str]]:
                 raise ValueError(f"entry_points.txt: {line[:80]!r} is neither a group nor an entry")
             group[name.strip()] = value.strip()
     return groups
-
-
-def without_interpreter_line(script: bytes) -> bytes | None:
-    """A script's bytes without the interpreter line that installers write; None where the first line is no such line.
-
-    Recognised are one line `#!…python…` and the three lines of `#!/bin/sh` that installers write for long or
-    relative paths (distlib and uv: `'''exec' … "$0" "$@"` and `' '''`), with the script's own coding line
-    said again in the second place, where Python looks for it (uv, PEP 263).
-    """
-    first, newline, rest = script.partition(b"\n")
-    if not first.startswith(b"#!"):
-        return None
-    if first.rstrip() == b"#!/bin/sh":
-        starter, coding = said_again(rest)
-        if starter.startswith(b"'''exec' "):
-            _, _, starter = starter.partition(b"\n")
-            closing, newline, body = starter.partition(b"\n")
-            return body if closing.rstrip() == b"' '''" and coding in (None, coding_of(body)) else None
-    return rest if newline and b"python" in first.lower() else None
-
-
-def said_again(text: bytes) -> tuple[bytes, bytes | None]:
-    """What follows a line `# coding: NAME` at the start, and NAME; the text and None where there is no such line."""
-    match = _SAID_AGAIN.match(text)
-    return (text[match.end() :], match[1]) if match else (text, None)
-
-
-def coding_of(body: bytes) -> bytes | None:
-    """The encoding that a script's first line names (PEP 263); None where it names none."""
-    match = _CODING.match(body)
-    return match[1] if match else None
 
 
 def is_python_script(script: bytes) -> bool:

@@ -75,9 +75,8 @@ def _check_own(world: World, item: Installed, folder: str | None) -> None:
 
 
 def _own_metadata(world: World, item: Installed) -> None:
-    inside = f"{item.folder}/"
-    for path, entry in world.inventory.entries.items():
-        if path.startswith(inside) and entry.kind is Kind.FILE and not path.endswith(_CODE):
+    for path in world.beneath(item.folder):
+        if world.inventory.entries[path].kind is Kind.FILE and not path.endswith(_CODE):
             world.own(path, item.name)
 
 

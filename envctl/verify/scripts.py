@@ -11,8 +11,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-from envctl.model.record import coding_of, said_again
-
 # pip 20 to 25.1 and others with distlib before 0.4
 _DISTLIB = """\
 # -*- coding: utf-8 -*-
@@ -77,6 +75,9 @@ _TEMPLATES = (_UV, _DISTLIB, _PIP_26, _PIP_25, _DISTLIB_LATE, _INSTALLER)
 _BESIDE = ('"$(dirname -- "$(realpath -- "$0")")"/', '"$(CDPATH= cd -- "$(dirname -- "$0")" && echo "$PWD")"/')
 _IMPORT = re.compile(rb"^ *from (\S+) import ", re.MULTILINE)
 _CALL = re.compile(rb"^ *sys\.exit\((\S+?)\(\)\)$", re.MULTILINE)
+# The script's own coding line, said once more by uv in the second place, where Python looks for it (PEP 263)
+_SAID_AGAIN = re.compile(rb"# coding: ([-\w.]+)\n")
+_CODING = re.compile(rb"[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 _SH, _EXEC, _ARGUMENTS, _END = b"#!/bin/sh\n", b"'''exec' ", b' "$0" "$@"\n', b"' '''\n"
 
 
@@ -89,11 +90,11 @@ class Script(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, text: bytes) -> Script | None:
         """Split a text; None where it does not begin with `#!`."""
-        after, coding = said_again(text.removeprefix(_SH))
+        after, coding = _said_again(text.removeprefix(_SH))
         if text.startswith(_SH) and after.startswith(_EXEC):
             command, arguments, rest = after[len(_EXEC) :].partition(_ARGUMENTS)
             body = rest[len(_END) :]
-            if arguments and b"\n" not in command and rest.startswith(_END) and coding in (None, coding_of(body)):
+            if arguments and b"\n" not in command and rest.startswith(_END) and coding in (None, _coding_of(body)):
                 return cls(_EXEC + command, body)
         first, newline, rest = text.partition(b"\n")
         return cls(first[2:], rest) if first.startswith(b"#!") and newline else None
@@ -106,6 +107,18 @@ class Script(msgspec.Struct, frozen=True):
             return None
         target = f"{module[1].decode()}:{function[1].decode()}"
         return target if self.body in entry_point_bodies(target) else None
+
+
+def _said_again(text: bytes) -> tuple[bytes, bytes | None]:
+    """What follows a line `# coding: NAME` at the start, and NAME; the text and None where there is no such line."""
+    match = _SAID_AGAIN.match(text)
+    return (text[match.end() :], match[1]) if match else (text, None)
+
+
+def _coding_of(body: bytes) -> bytes | None:
+    """The encoding that a script's first line names (PEP 263); None where it names none."""
+    match = _CODING.match(body)
+    return match[1] if match else None
 
 
 def starters(prefixes: Iterable[str], minor: tuple[int, int] | None) -> frozenset[bytes]:

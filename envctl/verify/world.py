@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -94,6 +96,14 @@ class World:
     def entry(self, path: str) -> Entry | None:
         """The entry at a path, None where there is none."""
         return self.inventory.entries.get(path)
+
+    def beneath(self, folder: str) -> Sequence[str]:
+        """The paths of everything in a folder, at any depth, sorted; without the folder itself."""
+        return self._paths[bisect_left(self._paths, f"{folder}/") : bisect_left(self._paths, f"{folder}0")]  # "/" < "0"
+
+    @functools.cached_property
+    def _paths(self) -> list[str]:
+        return sorted(self.inventory.entries)
 
     def sha256(self, path: str) -> str | None:
         """The hash of the file at a path, 64 hex digits; None where there is no readable file."""

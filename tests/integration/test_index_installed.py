@@ -17,10 +17,11 @@ from envctl.index.download import Downloader, Wanted
 from envctl.index.pages import project_page
 from envctl.index.wheel import read_file
 from envctl.model.manifest import BIN, INCLUDE, PREFIX, SITE, Manifest
-from envctl.model.record import entry_point_scripts, without_interpreter_line
+from envctl.model.record import entry_point_scripts
 from envctl.resolve.uv import UvResolver
 from envctl.system import uv
 from envctl.system.http import Client
+from envctl.verify.scripts import Script
 
 pytestmark = pytest.mark.campaign
 
@@ -78,8 +79,8 @@ def found(prefix: Path, manifest: Manifest, entry_points: dict[str, str]) -> Man
             assert re.search(rf"from {re.escape(entry_points[path].partition(':')[0])} import", data.decode())
             data = entry_points[path].encode()
         elif root == "bin":
-            rest_of_script = without_interpreter_line(data)
-            data = data if rest_of_script is None else rest_of_script
+            script = Script.of(data)
+            data = script.body if script is not None and b"python" in script.starter else data
         files[path] = hashlib.sha256(data).hexdigest()
     return Manifest.of(files)
 

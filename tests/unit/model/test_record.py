@@ -19,7 +19,6 @@ from envctl.model.record import (
     is_python_script,
     parse_record,
     safe_member,
-    without_interpreter_line,
 )
 
 HEX = hashlib.sha256(b"x").hexdigest()
@@ -225,43 +224,10 @@ def test_entry_points_that_make_no_script_are_refused(data: bytes) -> None:
         entry_point_scripts(data)
 
 
-@pytest.mark.parametrize(
-    ("script", "rest"),
-    [
-        (b"#!/venv/bin/python\nx\n", b"x\n"),
-        (b"#!python\n", b""),
-        (b"#!/bin/sh\n'''exec' '/long path/python' \"$0\" \"$@\"\n' '''\nx\n", b"x\n"),
-        (b"#!/bin/sh\necho\n", None),
-        (b"import x\n", None),
-        (b"", None),
-    ],
-)
-def test_the_line_that_installers_write_is_recognised(script: bytes, rest: bytes | None) -> None:
-    assert without_interpreter_line(script) == rest
-
-
 def test_only_the_word_python_right_behind_is_rewritten() -> None:
     assert is_python_script(b"#!python\n")
     assert is_python_script(b"#!pythonw -x\n")
     assert not is_python_script(b"#!/usr/bin/python\n")
-
-
-SAID_AGAIN = b"""#!/bin/sh
-# coding: %s
-'''exec' "$(dirname -- "$(realpath -- "$0")")"/"$(printf %%b '\\'0160 '\\'0171)" "$0" "$@"
-' '''
-# -*- coding: UTF-8 -*-
-print(1)
-"""
-
-
-def test_a_coding_line_that_the_installer_says_again_is_no_part_of_the_script():
-    assert without_interpreter_line(SAID_AGAIN % b"UTF-8") == b"# -*- coding: UTF-8 -*-\nprint(1)\n"
-
-
-@pytest.mark.parametrize("coding", [b"utf-7", b"latin-1", b"UTF-8\n# more"])
-def test_a_coding_line_that_the_script_does_not_say_is_none_of_the_installers(coding):
-    assert without_interpreter_line(SAID_AGAIN % coding) is None
 
 
 def test_rows_that_may_be_repeated_count_once():

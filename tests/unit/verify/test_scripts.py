@@ -80,3 +80,26 @@ def test_what_does_not_begin_with_a_mark_is_no_script() -> None:
     assert Script.of(b"import sys\n") is None
     assert Script.of(b"\x7fELF#!python\n") is None
     assert Script.of(b"#!python") is None
+
+
+SAID_AGAIN = b"""#!/bin/sh
+# coding: %s
+'''exec' "$(dirname -- "$(realpath -- "$0")")"/"$(printf %%b '\\'0160 '\\'0171)" "$0" "$@"
+' '''
+# -*- coding: UTF-8 -*-
+print(1)
+"""
+
+
+def test_a_coding_line_that_the_installer_says_again_is_no_part_of_the_script() -> None:
+    script = Script.of(SAID_AGAIN % b"UTF-8")
+    assert script is not None
+    assert script.starter.startswith(b"'''exec' ")
+    assert script.body == b"# -*- coding: UTF-8 -*-\nprint(1)\n"
+
+
+@pytest.mark.parametrize("coding", [b"utf-7", b"latin-1", b"UTF-8\n# more"])
+def test_a_coding_line_that_the_script_does_not_say_is_none_of_the_installers(coding: bytes) -> None:
+    script = Script.of(SAID_AGAIN % coding)
+    assert script is not None
+    assert script.starter == b"/bin/sh"
