@@ -83,6 +83,7 @@ def test_each_reader_alone_names_every_deed(victim, group, reader, tmp_path, mon
     assert unexpected(rows, targets, [item for item in found if not excused(item, reader)]) == []
 
 
+@pytest.fixture(scope="module")
 def other_base(victim: Victim) -> str:
     """The victim's files on another base."""
     tag = victim.engine.name("other-base")
@@ -103,9 +104,9 @@ CMD ["alpha", "serve"]
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
-def test_another_base_is_found(victim, reader, tmp_path, monkeypatch):
+def test_another_base_is_found(victim, other_base, reader, tmp_path, monkeypatch):
     with each_taken_out([BASE]) as without:
-        done = reader(victim, other_base(victim), tmp_path, monkeypatch)
+        done = reader(victim, other_base, tmp_path, monkeypatch)
     assert done.status == 1, done.err
     assert "ENV501" not in {item.code for item in without.get(BASE, [])}
     findings = [f for f in done.json["findings"] if f["severity"] == "error"]

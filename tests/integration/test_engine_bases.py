@@ -133,6 +133,8 @@ def test_packages_of_a_base_are_known_to_its_package_manager(engine: Engine) -> 
 
     assert {"python3.11 ii ", "python3.11-venv ii ", "ca-certificates ii ", "libgomp1 ii "} <= set(listed)
     assert inside(engine, "py311", "dpkg", "--audit") == ""
+    assert "usr-is-merged ii " in listed
+    assert not {line for line in listed if line.startswith(("perl ", "usrmerge "))}, "Debian's own images have neither"
 
 
 def test_the_registry_has_every_base_by_tag_and_digest(engine: Engine) -> None:

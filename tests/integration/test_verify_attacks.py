@@ -25,6 +25,8 @@ from support.wheels import build_wheel, record_of, write_archive
 from envctl.model.finding import Severity, Verdict
 from envctl.model.lockfile import Lockfile, Policy
 
+pytestmark = pytest.mark.campaign  # `test_attacks_venv` does the table's rows in `make test`
+
 ALPHA = "alpha-tools"
 INFO = "Alpha_Tools-1.0.dist-info"
 

@@ -49,7 +49,7 @@ def by_an_oci_archive(victim: Victim, tag: str, folder: Path, patch: pytest.Monk
 
 
 def by_an_oci_folder(victim: Victim, tag: str, folder: Path, patch: pytest.MonkeyPatch) -> Ran:
-    output = f"type=oci,dest={folder / 'oci.tar'},compression=zstd,force-compression=true"
+    output = f"type=oci,dest={folder / 'oci.tar'},compression=zstd,compression-level=1,force-compression=true"
     victim.engine.run("buildx", "build", "--provenance=false", "--output", output, "-", stdin=f"FROM {tag}\n")
     with tarfile.open(folder / "oci.tar") as archive:
         archive.extractall(folder / "oci", filter="data")
