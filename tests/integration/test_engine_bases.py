@@ -165,7 +165,8 @@ def test_the_standalone_python_runs_where_there_is_none(engine: Engine, tmp_path
     dockerfile = (
         f"FROM {engine.bases['cuda-python-free']}\nADD python.tar.gz /opt\n"
         "RUN --network=none /opt/python/bin/python3 -B -c 'import ssl, sqlite3, ctypes, readline'"
-        " && /opt/python/bin/python3 -m venv /tmp/v && /tmp/v/bin/pip --version && /opt/python/bin/pip list\n"
+        " && /opt/python/bin/python3 -m venv --without-pip /tmp/v && /tmp/v/bin/python -c ''"
+        " && /opt/python/bin/pip --version\n"
     )
     shutil.copy(engine.standalone, tmp_path / "python.tar.gz")
 

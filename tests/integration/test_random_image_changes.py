@@ -264,7 +264,7 @@ MANY = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
 @given(data=st.data())
-@settings(max_examples=40, derandomize=True, suppress_health_check=MANY)
+@settings(max_examples=24, derandomize=True, suppress_health_check=MANY)
 def test_some_layers_on_top_are_found(victim: Victim, data: st.DataObject) -> None:
     tried(victim, data)
 

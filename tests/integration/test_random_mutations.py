@@ -86,7 +86,7 @@ MADE_ANEW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 @given(**ARGUMENTS)
-@settings(max_examples=60, derandomize=True, suppress_health_check=MADE_ANEW)
+@settings(max_examples=24, derandomize=True, suppress_health_check=MADE_ANEW)
 def test_some_changes_are_found(victim: Victim, changes: list[Mutation], known: bool) -> None:
     tried(victim, changes, known=known)
 

@@ -103,7 +103,7 @@ def keep(folder: Path) -> None:
 
 
 def test_what_installers_make_of_some_wheels_is_what_the_wheel_says(tmp_path: Path) -> None:
-    agree(tmp_path, drawn(40, 5, odd=True), WAYS[1], "")
+    agree(tmp_path, drawn(24, 5, odd=True), WAYS[1], "")
 
 
 @pytest.mark.campaign
@@ -124,7 +124,7 @@ def refused(spec: Spec, folder: Path) -> str | None:
 
 
 @given(wheels(odd=False))
-@settings(max_examples=60, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=24, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_a_usual_wheel_is_not_refused(tmp_path_factory: pytest.TempPathFactory, spec: Spec) -> None:
     assert refused(spec, tmp_path_factory.getbasetemp()) is None
 

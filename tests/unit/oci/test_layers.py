@@ -44,7 +44,7 @@ def merged_as_unpacked(archives):
 
 
 @given(st.lists(layers(), min_size=1, max_size=3))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_layers_make_what_unpacking_them_makes(archives):
     merged_as_unpacked(archives)
 
