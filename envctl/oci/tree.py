@@ -171,28 +171,20 @@ class _Merge:
         self._children[folder].add(name)
 
     def _remove(self, place: str) -> None:
-        entry = self.tree.entries.pop(place, None)
-        if entry is None:
+        tree = self.tree
+        if place not in tree.entries:
             return
-        if entry.kind is Kind.LINK:
-            self._folders = {}
-        self.tree.origins.pop(place, None)
-        self.tree.texts.pop(place, None)
-        self.tree.packed.pop(place, None)
         folder, _, name = place.rpartition("/")
         if folder in self._children:
             self._children[folder].discard(name)
-        for child in self._children.pop(place, ()):
-            self._remove_child(f"{place}/{child}")
-
-    def _remove_child(self, place: str) -> None:
         pending = [place]
         while pending:
             here = pending.pop()
-            self.tree.entries.pop(here, None)
-            self.tree.origins.pop(here, None)
-            self.tree.texts.pop(here, None)
-            self.tree.packed.pop(here, None)
+            entry = tree.entries.pop(here, None)
+            if entry is not None and entry.kind is Kind.LINK:
+                self._folders = {}
+            for told in (tree.origins, tree.texts, tree.packed):
+                told.pop(here, None)
             pending += [f"{here}/{child}" for child in self._children.pop(here, ())]
 
 
