@@ -174,7 +174,7 @@ def growth(work: Path, runs: int) -> Iterator[Row]:
     made = list(environments(work / "growth"))
     for count, folder, cache, venv in made:
         for what, arguments in (
-            (f"`lock --check`, {count:,} packages", ("lock", "--check")),
+            (f"`lock --check`, {count:,} packages of 50 files", ("lock", "--check")),
             (f"`verify`, {count:,} packages of 50 files", ("verify", "bench", "--venv", str(venv))),
         ):
             (figures,) = compare([_envctl(folder, cache, *arguments)], runs)
