@@ -58,7 +58,7 @@ def _hooks(world: World) -> Iterator[tuple[str, Entry]]:
         if top.endswith(_ENDINGS) and is_hook(top[end:]) and entries[top].kind is not Kind.FOLDER:
             yield top, entries[top]
         elif top[end:] in ("sitecustomize", "usercustomize"):
-            yield from ((path, entries[path]) for path in world.beneath(top) if is_hook(path[end:]))
+            yield from ((path, entries[path]) for path in world.below(top) if is_hook(path[end:]))
 
 
 def _sha256(digest: str | None) -> str | None:

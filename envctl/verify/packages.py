@@ -172,7 +172,7 @@ def claim(world: World, item: Installed) -> int:
     Startup hooks and what a locked package owns stay what they are.
     """
     entries = world.inventory.entries
-    claimed = [item.folder, *world.beneath(item.folder)]
+    claimed = [item.folder, *world.below(item.folder)]
     for row in record(world, item) or ():
         place = world.recorded_place(row.path)
         if place is not None and place in entries:

@@ -75,7 +75,7 @@ def _check_own(world: World, item: Installed, folder: str | None) -> None:
 
 
 def _own_metadata(world: World, item: Installed) -> None:
-    for path in world.beneath(item.folder):
+    for path in world.below(item.folder):
         if world.inventory.entries[path].kind is Kind.FILE and not path.endswith(_CODE):
             world.own(path, item.name)
 

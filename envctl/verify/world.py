@@ -97,7 +97,7 @@ class World:
         """The entry at a path, None where there is none."""
         return self.inventory.entries.get(path)
 
-    def beneath(self, folder: str) -> Sequence[str]:
+    def below(self, folder: str) -> Sequence[str]:
         """The paths of everything in a folder, at any depth, sorted; without the folder itself."""
         return self._paths[bisect_left(self._paths, f"{folder}/") : bisect_left(self._paths, f"{folder}0")]  # "/" < "0"
 

@@ -70,7 +70,7 @@ def make(place: Place, suite: str) -> None:
     options += [f"--aptopt={line}" for line in machine.acquire_options()]
     if suite == OLD:
         # Otherwise this release brings `usrmerge`, and with it all of Perl, which Debian's own images do without.
-        options += [f"--hook-dir={place.program('mmdebstrap').parents[1] / 'share/mmdebstrap/hooks/merged-usr'}"]
+        options += [f"--hook-dir={place.root}/usr/share/mmdebstrap/hooks/merged-usr"]
         options += [f"--include={','.join(LIBRARIES)}", f'--essential-hook={hook} bare "$1" {known}']
         options += [f'--customize-hook={hook} {name} "$1" {known}' for name in ("libraries", "usr-local")]
     else:
